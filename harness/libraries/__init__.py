@@ -7,6 +7,9 @@
     tapped            sockets that note what goes over them, whichever library sends
     redis_py          redis-py in threads
     redis_py_asyncio  its asyncio clients in any version
+    coredis_client    coredis
+    relayed           doors to nodes, for a library whose sockets are not Python's
+    valkey_glide      valkey-glide
     serve             the process: it does what the kit asks for
     start             how it begins, with nothing of the kit's environment
 
@@ -35,6 +38,23 @@ LIBRARIES: Mapping[str, Declaration] = {
         Declaration(name=INSIDE, module=_HERE / "redis_py_asyncio.py", package="redis", tested=REDIS_PY),
         Declaration(
             name="redis-py-threads", module=_HERE / "redis_py.py", package="redis", tested=("", *REDIS_PY)
+        ),
+        Declaration(
+            name="coredis",
+            module=_HERE / "coredis_client.py",
+            package="coredis",
+            version="6.9.0",
+            tested=("",),
+        ),
+        Declaration(
+            name="valkey-glide",
+            module=_HERE / "valkey_glide.py",
+            package="valkey-glide",
+            version="2.6.0",
+            tested=("",),
+            sentinels=False,
+            retries=False,
+            sends_late=True,
         ),
     )
 }

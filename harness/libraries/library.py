@@ -29,9 +29,12 @@ class Declaration:
     discoveries: frozenset[str] = frozenset({FIXED_ADDRESS, ON_ERROR})
     """Ways to find the primary that it has: words of `Discovery`."""
     clusters: bool = True
-    seen: bool = True
-    """Its sockets are Python's: attempts, its own retries among them, are noted on the wire. False: a call is
-    one attempt, whatever happens inside it."""
+    sentinels: bool = True
+    retries: bool = True
+    """An application can set how often it tries again."""
+    sends_late: bool = False
+    """It may send a command after it has told the application that time is up. Then a time-out proves
+    nothing, even where nothing had been sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,10 @@ class Settings:
     retries: int = 0
     sentinel_retries: int = 0
     retry_backoff_s: float = 0.1
-    max_connections: int = 50
+    max_connections: int | None = 50
+    """None: as many as the library opens where nobody limits it."""
+    deadline_s: float | None = None
+    """The application cancels a call that takes longer. None: it waits for the library."""
     source_host: str | None = None
     source_ports: tuple[int, int] | None = None
 

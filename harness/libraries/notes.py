@@ -69,14 +69,15 @@ class Notes:
     def whose(self, commands: Sequence[Command]) -> Run | None:
         """Whose commands the first of these are that go out; None: the first one is the library's own.
 
-        A library may leave sending to a task of its own, so the exchange of the task that sends is only
-        preferred. Of several that have the command it is the one that has most of what follows as well.
+        A library may leave sending to a task of its own, which still has the exchange that began it long
+        after that is over. So the exchange of the task that sends is only preferred, while it is under way.
+        Of several that have the command it is the one that has most of what follows as well.
         """
         current = CURRENT.get()
         with self._lock:
             exchanges = list(self._exchanges.values())
-        if current is not None:
-            exchanges.insert(0, current)
+            if current is not None and current.number in self._exchanges:
+                exchanges.insert(0, current)
         best: Run | None = None
         for exchange in exchanges:
             for position, command in enumerate(exchange.commands):
@@ -109,6 +110,12 @@ class Notes:
             self.sent(attempt, handed_over=False)
             self.failed(attempt, result)
 
+    def may_be_sent(self, exchange: Exchange) -> None:
+        """Whenever the library likes: an attempt that nobody sees, and that has no answer."""
+        attempt = Attempt(exchange, None)
+        attempt.positions = list(range(len(exchange.commands)))
+        self.sent(attempt)
+
     def answered(self, attempt: Attempt, reply: object) -> None:
         with self._lock:
             if attempt not in attempt.exchange.open:
@@ -134,10 +141,16 @@ class Notes:
         self._say("ended", attempt.exchange.number, attempt.n, result, replies)
 
     def over(self, exchange: Exchange, results: Sequence[object] | None, failure: str = "") -> None:
-        """The library has returned, or raised."""
+        """The library has returned, or raised. Where it returned what nobody had answered yet, it took the
+        answer to something else, and that is what the application has."""
         with self._lock:
+            answered = results is not None and not any(isinstance(one, BaseException) for one in results)
             for attempt in tuple(exchange.open):
-                self._end(attempt, TIMEOUT)
+                if answered and results is not None and len(results) == len(attempt.positions):
+                    attempt.replies = list(results)
+                    self._end(attempt, REPLY)
+                else:
+                    self._end(attempt, TIMEOUT)
             self._exchanges.pop(exchange.number, None)
             self._say(
                 "over", exchange.number, None if results is None else list(map(_plain, results)), failure

@@ -18,6 +18,10 @@ from harness.libraries.library import Client, Settings
 from harness.libraries.resp import Command
 
 _OF_NO_KEY = frozenset({"WAIT", "SCAN", "KEYS", "PUBLISH"})
+KNOWS_PROTOCOLS = 5
+"""The first version that can be told one."""
+MANY_THREADS = 500
+"""Of a web server that limits neither its threads nor its connections."""
 _LOST = (redis.ConnectionError, redis.TimeoutError)
 
 
@@ -27,7 +31,7 @@ def connect(settings: Settings) -> Client:
 
 class RedisPy:
     def __init__(self, settings: Settings) -> None:
-        self._threads = ThreadPoolExecutor(settings.max_connections)
+        self._threads = ThreadPoolExecutor(settings.max_connections or MANY_THREADS)
         self._settings = settings
         self._client: Any = None
 
@@ -74,7 +78,7 @@ def _client(settings: Settings) -> Any:
 
 def arguments(settings: Settings, retry: Any) -> dict[str, Any]:
     """What every client of the library takes, with asyncio or without."""
-    return {
+    known: dict[str, Any] = {
         "username": settings.user,
         "password": settings.password,
         "socket_timeout": settings.socket_timeout_s,
@@ -82,9 +86,12 @@ def arguments(settings: Settings, retry: Any) -> dict[str, Any]:
         "retry": retry,
         "decode_responses": True,
         "encoding_errors": "replace",
-        "protocol": 2,
-        "max_connections": settings.max_connections,
     }
+    if int(redis.__version__.partition(".")[0]) >= KNOWS_PROTOCOLS:
+        known["protocol"] = 2
+    return (
+        known if settings.max_connections is None else known | {"max_connections": settings.max_connections}
+    )
 
 
 def sentinel_arguments(settings: Settings, retry: Any) -> dict[str, Any]:

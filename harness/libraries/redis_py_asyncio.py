@@ -52,7 +52,9 @@ class RedisPyAsyncio:
         return where(self._client, command, key) if self._settings.seeds else {}
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await getattr(
+            self._client, "aclose", self._client.close
+        )()  # versions before 5.0.1 have only the other
 
 
 def _client(settings: Settings) -> Any:

@@ -32,9 +32,8 @@ def main(told: str) -> None:
     notes = Notes(out)
     asked = json.loads(told)
     settings = settings_of(asked["settings"])
-    if asked["seen"]:
-        install(_tap(settings, asked["addresses"], notes))
-    asyncio.run(_serve(Path(asked["module"]), asked["package"], settings, notes))
+    install(_tap(settings, asked["addresses"], notes))
+    asyncio.run(_serve(asked, settings, notes))
 
 
 def _tap(settings: Settings, sentinels: list[list[Any]], notes: Notes) -> Tap:
@@ -50,15 +49,16 @@ def _tap(settings: Settings, sentinels: list[list[Any]], notes: Notes) -> Tap:
     )
 
 
-async def _serve(module: Path, package: str, settings: Settings, notes: Notes) -> None:
+async def _serve(asked: dict[str, Any], settings: Settings, notes: Notes) -> None:
+    package = asked["package"]
     try:
-        client = _connect(module, settings)
+        client = _connect(Path(asked["module"]), settings)
         await client.start()
     except Exception as problem:  # noqa: BLE001 - whatever a library raises is for the kit to say
         notes.say("failed", said(problem))
         return
     notes.say("ready", importlib.metadata.version(package) if package else "")
-    await _Serving(client, notes).until_closed()
+    await _Serving(client, notes, settings.deadline_s, sends_late=asked["sends_late"]).until_closed()
     os._exit(0)  # whoever hangs in a thread is not waited for
 
 
@@ -74,9 +74,11 @@ def _connect(module: Path, settings: Settings) -> Client:
 
 
 class _Serving:
-    def __init__(self, client: Client, notes: Notes) -> None:
+    def __init__(self, client: Client, notes: Notes, deadline_s: float | None, *, sends_late: bool) -> None:
         self._client = client
         self._notes = notes
+        self._deadline_s = deadline_s
+        self._sends_late = sends_late
         self._tasks: set[asyncio.Task[None]] = set()
         self._came = bytearray()
         self._closed = asyncio.Event()
@@ -111,8 +113,15 @@ class _Serving:
     async def _carry_out(self, exchange: Exchange) -> None:
         CURRENT.set(exchange)
         try:
-            results = await self._client.send(exchange.commands, exchange.key)
+            async with asyncio.timeout(self._deadline_s):
+                results = await self._client.send(exchange.commands, exchange.key)
         except Exception as failure:  # noqa: BLE001 - the application's own, whatever it is
+            if self._sends_late and isinstance(failure, TimeoutError) and not exchange.attempts:
+                self._notes.may_be_sent(exchange)
             self._notes.over(exchange, None, said(failure))
         else:
-            self._notes.over(exchange, results)
+            refused = next((one for one in results if isinstance(one, BaseException)), None)
+            if refused is not None and not exchange.attempts:  # before it sent anything: at the log-in
+                self._notes.over(exchange, None, said(refused))
+            else:
+                self._notes.over(exchange, results)

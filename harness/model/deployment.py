@@ -133,6 +133,8 @@ class ClientProfile:
     repeat_writes: bool = True
     """Whether a retry also repeats a write whose reply was lost. It may then be executed twice, the second
     time after a newer write."""
+    request_deadline_s: float | None = None
+    """The application cancels a call of the library that takes longer; None: it waits."""
     max_connections: int = 50
     """Per web server; a request that finds none free waits for one, as BlockingConnectionPool does."""
     bounded: bool = True

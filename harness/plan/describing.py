@@ -173,11 +173,12 @@ def _client(scenario: Scenario) -> str:
     waits = f"{client.wait_replicas} replicas within {client.wait_timeout_s:g} s after each write"
     if client.too_few is TooFew.TRY_AGAIN:
         waits += ", and with too few the user is told to try again"
+    cancels = "" if client.request_deadline_s is None else f", a request {client.request_deadline_s:g} s"
     return (
         f"{client.named}{f', profile {client.profile}' if client.profile else ''}, "
         f"discovery {client.discovery}{f', user {client.user}' if client.user else ''}\n"
         f"              timeouts: socket {client.socket_timeout_s:g} s, "
-        f"connect {client.connect_timeout_s:g} s, sentinel {client.sentinel_timeout_s:g} s\n"
+        f"connect {client.connect_timeout_s:g} s, sentinel {client.sentinel_timeout_s:g} s{cancels}\n"
         f"              retries: library {client.library_retries}, each sentinel {client.sentinel_retries}, "
         f"application {client.application_retries} "
         f"with a pause of {client.retry_backoff_s:g} s that doubles up to {LONGEST_BACKOFF_S:g} s"

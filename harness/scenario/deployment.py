@@ -297,6 +297,12 @@ CLIENT_FIELDS = (
         reader=FLAG,
         help="retries repeat writes whose reply was lost, which may then execute twice",
     ),
+    Field(
+        key="request_deadline",
+        attribute="request_deadline_s",
+        reader=POSITIVE_DURATION,
+        help="the application cancels a call of the client library that takes longer; default: it waits",
+    ),
     Field(key="max_connections", reader=count(1), help="connections of one web server"),
     Field(
         key="bounded",
@@ -598,14 +604,27 @@ def _read_wait(
     return values
 
 
+_OWN_CANNOT = (
+    "the kit cancels calls of libraries in a process of their own only; to use request_deadline, name "
+    "another library or a version"
+)
+
+
 def _why_not_apart(client: ClientProfile, topology: TopologySpec, *, clustered: bool) -> str:
     """Why a library in a process of its own cannot be such a client; empty: it can."""
     library = apart(client.library, client.version)
     if library is None:
-        return ""
+        return _OWN_CANNOT if client.request_deadline_s is not None else ""
     discoveries = ", ".join(sorted(library.discoveries))
+    asks = client.discovery is not Discovery.FIXED_ADDRESS and not clustered
     cannot = {
         f"discovery {client.discovery}; legal: {discoveries}": client.discovery not in library.discoveries,
+        f"Sentinel, which {library.name} does not know; legal: discovery {Discovery.FIXED_ADDRESS}": (
+            asks and not library.sentinels
+        ),
+        f"library_retries, which {library.name} does not have": (
+            client.library_retries > 0 and not library.retries
+        ),
         "a cluster": clustered and not library.clusters,
         "TLS": topology.tls,
         "read_from_replicas": client.read_from_replicas,

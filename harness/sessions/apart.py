@@ -185,14 +185,15 @@ class ApartClient:
             retries=profile.library_retries,
             sentinel_retries=profile.sentinel_retries,
             retry_backoff_s=profile.retry_backoff_s,
-            max_connections=profile.most_connections,
+            max_connections=profile.max_connections if profile.bounded else None,
+            deadline_s=profile.request_deadline_s,
             source_host=source.host,
             source_ports=source.ports,
         )
         return {
             "module": str(self._library.module),
             "package": self._library.package,
-            "seen": self._library.seen,
+            "sends_late": self._library.sends_late,
             "addresses": [[self._wire.numeric(one.host, one.port), one.port] for one in around.sentinels],
             "settings": asdict(settings),
         }

@@ -168,6 +168,15 @@ def unable_to_save(client: redis.Redis) -> None:
     )
 
 
+PRIMARIES_ONLY = {"valkey-glide": "No primary node found"}
+"""Libraries that ask a node for its role before they send anything, and what they say of a replica."""
+
+
+def refused_by_itself(step: Step) -> bool:
+    said = PRIMARIES_ONLY.get(BY.get()[0])
+    return said is not None and said in str(step.error)
+
+
 @pytest.mark.parametrize(("commands", "shape"), FORMS)
 @pytest.mark.parametrize(
     ("state", "prefix"),
@@ -193,7 +202,7 @@ def test_write_refused_for_the_servers_state_changed_nothing(
         state(client)
         step = sent(node, commands, shape)
         assert step.outcome is REJECTED, step.error
-        assert prefix in str(step.error)
+        assert prefix in str(step.error) or (state is demoted and refused_by_itself(step))
         assert contents(client) == before
 
 
@@ -397,7 +406,8 @@ def test_read_from_a_cut_off_replica_is_rejected(local: Local) -> None:
         client.config_set("replica-serve-stale-data", "no")
         demoted(client)
         step = sent(node, (("HGETALL", KEY),), Shape.PLAIN)
-        assert (step.outcome, str(step.error).split(" ", 1)[0]) == (REJECTED, "MASTERDOWN")
+        assert step.outcome is REJECTED, step.error
+        assert str(step.error).startswith("MASTERDOWN ") or refused_by_itself(step)
 
 
 @pytest.mark.parametrize(("commands", "shape"), FORMS)

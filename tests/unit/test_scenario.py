@@ -454,13 +454,29 @@ def test_fault_on_a_web_server_that_cannot_be_is_refused(
         ("connect_per_request: 0.5", "kind: sentinel", "not with connect_per_request"),
         ("version: latest", "kind: sentinel", "expected a version such as 6.4.0"),
         ("discovery: on-error", "kind: sentinel, tls: true", "not with TLS"),
+        (
+            "library: valkey-glide",
+            "kind: sentinel",
+            "not with Sentinel, which valkey-glide does not know; legal: discovery fixed-address",
+        ),
+        (
+            "library: valkey-glide, discovery: fixed-address, library_retries: 1",
+            "kind: sentinel",
+            "not with library_retries, which valkey-glide does not have",
+        ),
+        (
+            "library: redis-py-asyncio, request_deadline: 1s",
+            "kind: sentinel",
+            "cancels calls of libraries in a process of their own only",
+        ),
     ],
 )
 def test_library_is_not_asked_for_what_it_cannot_be(
     client: str, topology: str, message: str, tmp_path: Path
 ) -> None:
     """In a process of its own it is as its documentation sets it up, and no more."""
-    text = GOOD.replace("kind: sentinel}", f"{topology}}}\n  client: {{library: redis-py-threads, {client}}}")
+    library = "" if "library:" in client else "library: redis-py-threads, "
+    text = GOOD.replace("kind: sentinel}", f"{topology}}}\n  client: {{{library}{client}}}")
     with pytest.raises(UsageError, match=message):
         read(tmp_path, text)
 

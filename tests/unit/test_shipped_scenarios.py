@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from harness.checks.promises.table import FINDINGS
 from harness.checks.verdict.expectations import METRICS as MEASURED
 from harness.faults import FAULTS
+from harness.libraries import apart
 from harness.model.plan import Plan
 from harness.model.scenario import Scenario
 from harness.model.seams import Machine
@@ -72,7 +73,8 @@ def test_shipped_scenarios_explain_themselves() -> None:
         assert {"core", "all"} & {*scenario.tags}, path
         topology = scenario.deployment.topology
         folder = "tls" if topology.tls else "proxy" if topology.proxy else topology.kind
-        assert path.parent.name == folder
+        client = scenario.deployment.client
+        assert path.parent.name == ("clients" if apart(client.library, client.version) else folder)
         assert re.fullmatch(r"\d\d(-[a-z]+)+", path.stem), path
 
 
@@ -141,8 +143,9 @@ def test_names_are_unique() -> None:
 
 
 def test_every_topology_has_scenarios() -> None:
-    """Each kind of topology is shown in core; proxies before sentinels have a folder of their own."""
-    assert {path.parent.name for path in FILES} == {*TopologyKind, "proxy", "tls"}
+    """Each kind of topology is shown in core; proxies before sentinels and client libraries have a folder of
+    their own."""
+    assert {path.parent.name for path in FILES} == {*TopologyKind, "proxy", "tls", "clients"}
 
 
 def test_core_stays_short() -> None:

@@ -200,3 +200,55 @@ def test_attempt_that_the_library_no_longer_waits_for_is_over(bench: Bench) -> N
     bench.line.received(FACTS + b":1\r\n")
     said = [one for one in bench.said() if one[0] in {"ended", "over"}]
     assert said == [["ended", 1, 1, "timeout", []], ["over", 1, None, "TimeoutError"]]
+
+
+def test_task_that_sends_for_everybody_does_not_keep_the_first_exchange(bench: Bench) -> None:
+    """A library's writer began during an exchange that is long over; the same command is another one's now."""
+    first = bench.begin(READ)
+    token = CURRENT.set(first)
+    bench.send(READ)
+    bench.line.received(b"*0\r\n")
+    bench.notes.over(first, [{}])
+    bench.said()
+    second = bench.begin(READ)
+    bench.send(READ)
+    CURRENT.reset(token)
+    assert bench.said() == [["sent", second.number, 1, 1, [0], True]]
+
+
+def test_answer_that_belongs_to_somebody_else_is_what_the_application_has(bench: Bench) -> None:
+    """The library returned it before the node had answered."""
+    exchange = bench.begin(READ)
+    bench.send(READ)
+    bench.said()
+    bench.notes.over(exchange, [{"sid": "another"}])
+    assert bench.said() == [
+        ["ended", 1, 1, "reply", [["sid", "another"]]],
+        ["over", 1, [["sid", "another"]], ""],
+    ]
+    bench.line.received(b"*2\r\n$3\r\nsid\r\n$3\r\nown\r\n")
+    assert bench.said() == []
+
+
+@pytest.mark.parametrize("results", [None, [ValueError("lost")], [1, 2]])
+def test_call_without_one_answer_for_each_command_has_none(
+    bench: Bench, results: list[object] | None
+) -> None:
+    """It raised, or returned an error of its own making."""
+    exchange = bench.begin(READ)
+    bench.send(READ)
+    bench.said()
+    bench.notes.over(exchange, results, "as it was")
+    assert bench.said()[0] == ["ended", 1, 1, "timeout", []]
+
+
+def test_command_that_may_be_sent_late_may_have_been_executed(bench: Bench) -> None:
+    """On a connection that nobody knows."""
+    exchange = bench.begin(WRITE)
+    bench.notes.may_be_sent(exchange)
+    bench.notes.over(exchange, None, "TimeoutError")
+    assert bench.said() == [
+        ["sent", 1, 1, None, [0], True],
+        ["ended", 1, 1, "timeout", []],
+        ["over", 1, None, "TimeoutError"],
+    ]
