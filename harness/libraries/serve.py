@@ -58,7 +58,7 @@ async def _serve(asked: dict[str, Any], settings: Settings, notes: Notes) -> Non
         notes.say("failed", said(problem))
         return
     notes.say("ready", importlib.metadata.version(package) if package else "")
-    await _Serving(client, notes, settings.deadline_s, sends_late=asked["sends_late"]).until_closed()
+    await Serving(client, notes, settings.deadline_s, sends_late=asked["sends_late"]).until_closed()
     os._exit(0)  # whoever hangs in a thread is not waited for
 
 
@@ -73,7 +73,7 @@ def _connect(module: Path, settings: Settings) -> Client:
     return client
 
 
-class _Serving:
+class Serving:
     def __init__(self, client: Client, notes: Notes, deadline_s: float | None, *, sends_late: bool) -> None:
         self._client = client
         self._notes = notes
@@ -106,11 +106,11 @@ class _Serving:
         number, key, commands = words
         exchange = Exchange(number, tuple(tuple(command) for command in commands), key)
         self._notes.begin(exchange)
-        task = asyncio.create_task(self._carry_out(exchange))
+        task = asyncio.create_task(self.carry_out(exchange))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(self, exchange: Exchange) -> None:
+    async def carry_out(self, exchange: Exchange) -> None:
         CURRENT.set(exchange)
         try:
             async with asyncio.timeout(self._deadline_s):
