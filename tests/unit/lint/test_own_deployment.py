@@ -9,8 +9,14 @@ import pytest
 import yaml
 
 from harness import lint
+from harness.cli import main
+from harness.model.results import SuiteResult
+from harness.model.words import Verdict
+from harness.run import RunRequest
+from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
 from harness.scenario import load_deployment
+from tests.builders_results import result, suite
 from tests.unit.lint.cases import CASES, PROXY, SENTINEL, Files
 
 VOCABULARY = shipped()
@@ -105,3 +111,31 @@ def test_each_proof_is_run_once_with_the_file_that_it_is_about() -> None:
         assert [file for _, file in own] == [made], findings
     (proof, _) = own[0]
     assert proof.command("runs/mine.yaml") == "failover-kit run sentinel/01 runs/mine.yaml"
+
+
+def test_the_verb_runs_the_proof_on_the_deployment_that_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says so; a scenario of the user's own is run as it is, and a proof that cannot be run is said."""
+    asked: list[RunRequest] = []
+
+    def run(request: RunRequest, *_: object, **__: object) -> SuiteResult:
+        asked.append(request)
+        return suite(result(Verdict.FAIL))
+
+    monkeypatch.setattr("harness.run.run", run)
+    Path("a.conf").write_text("requirepass x\nmasterauth y\n")
+    assert main(["lint", "--prove", "--out", str(tmp_path / "o"), "a.conf"]) == 1
+    made = tmp_path / "o" / "lint-deployment.yaml"
+    assert f"proof: failover-kit run sentinel/01 {made}" in capsys.readouterr().out
+    assert asked[0].choice.deployments == (made,)
+    assert [one.stem[:2] for one in asked[0].choice.files] == ["01"]
+    assert load_deployment(made).name == "the files given to lint"
+
+    (shipped_one,) = scenario_files("sentinel/01")
+    own = shipped_one.read_text().replace(
+        "{kind: sentinel,", "{kind: sentinel, redis: {requirepass: x, masterauth: y},"
+    )
+    Path("mine.yaml").write_text(own)
+    assert main(["lint", "--prove", "mine.yaml"]) == 1
+    assert (asked[1].choice.files, asked[1].choice.deployments) == ((Path("mine.yaml"),), ())
