@@ -37,6 +37,7 @@ METRIC_MEASURES: Mapping[str, Measure] = {
     "outage": _OF_TRAFFIC,
     "downtime": _OF_TRAFFIC,
     "latency": _OF_TRAFFIC,
+    "longest wait": _OF_TRAFFIC,
     "acked": Measure(),
     "rejected": Measure(),
     "unknown": Measure(),
@@ -267,7 +268,9 @@ def _makes_side(step: FaultStep, side: str) -> bool:
     return side == "rest" or bool(step.options["with"]) or "primary" not in step.target
 
 
-_OF_OPERATIONS = frozenset({"outage", "downtime", "latency", "acked", "rejected", "unknown", "not_sent"})
+_OF_OPERATIONS = frozenset(
+    {"outage", "downtime", "latency", "longest wait", "acked", "rejected", "unknown", "not_sent"}
+)
 
 
 def _nobody_does(expectation: Expectation, workload: Workload) -> str | None:

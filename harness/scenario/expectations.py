@@ -52,6 +52,9 @@ METRICS: Mapping[str, Metric] = {
     "latency": Metric(
         arguments=("kind", "percentile"), unit="s", timing=True, help="from due to done, acked operations"
     ),
+    "longest wait": Metric(
+        arguments=("kind",), unit="s", timing=True, help="of one request, from due to its answer or its error"
+    ),
     "acked": Metric(arguments=("kind or behaviour",), help="operations answered with success"),
     "rejected": Metric(arguments=("kind or behaviour",), help="operations that certainly did not happen"),
     "unknown": Metric(arguments=("kind or behaviour",), help="operations that may have happened"),

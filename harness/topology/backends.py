@@ -53,6 +53,7 @@ def why_not_beside(guest: Guest, kind: BackendKind) -> str | None:
         return None
     return f"the web servers of {guest.name} are {IN_WORDS[guest.run_as]}: --backend {wanted}"
 
+
 OF_JOBS = BackendKind.PROCESS
 """Runs the nodes of a job on another machine, in the container that the job is."""
 

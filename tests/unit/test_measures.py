@@ -50,7 +50,7 @@ def expectation(
 
 
 def arguments_of(metric: str) -> tuple[str, ...]:
-    given = {"outage": "write", "downtime": "write", "share": "lost-session"}
+    given = {"outage": "write", "downtime": "write", "longest wait": "write", "share": "lost-session"}
     if metric in set(Outcome):
         return ("write",)
     return ("write", "p99") if metric == "latency" else (given[metric],) if metric in given else ()

@@ -58,6 +58,8 @@ LOSS_TIMES: Mapping[str, LossTime] = {
 NOTHING_LOST = "nothing lost"
 """What was measured of them then."""
 LOST = having(FindingTrait.LOST_WRITE)
+WAITS = frozenset({"latency", "longest wait"})
+"""Metrics of single requests: what is missing may have been shorter or longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +255,7 @@ def _widened_traffic(metric: str, interval: Interval, evidence: Evidence) -> tup
     if gaps := evidence.about(Affects.ALL):
         return ANYTHING, gaps[0]
     if gaps := evidence.about(Affects.UPPER):
-        return (ANYTHING if metric == "latency" else Interval(low=interval.low, high=INFINITE)), gaps[0]
+        return (ANYTHING if metric in WAITS else Interval(low=interval.low, high=INFINITE)), gaps[0]
     return interval, ""
 
 
@@ -400,6 +402,18 @@ def _latency(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     return Measured(Interval(low=wait_s, high=wait_s))
 
 
+def _longest_wait(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    """Of one request, whatever became of it: a user waits for an error as well."""
+    traffic = case.facts.traffic
+    chosen = traffic.of_kind(expectation.arguments[0]) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    chosen &= scope.has(traffic) & ~traffic.with_outcome(Outcome.NOT_SENT) & ~traffic.cancelled
+    waits_us = traffic.ended_us[chosen] - traffic.due_us[chosen]
+    if not len(waits_us):
+        return _nothing_due(expectation)
+    wait_s = max(0, int(waits_us.max())) / 1e6
+    return Measured(Interval(low=wait_s, high=wait_s))
+
+
 def _outcomes(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     of, traffic = expectation.arguments[0], case.facts.traffic
     a_behaviour = of in case.history.plan.scenario.workload.mix  # `logout` is the name of a kind too
@@ -467,6 +481,7 @@ METRICS: Mapping[str, Callable[[Expectation, Scope, Case], Measured]] = {
     "outage": _outage,
     "downtime": _downtime,
     "latency": _latency,
+    "longest wait": _longest_wait,
     "acked": _outcomes,
     "rejected": _outcomes,
     "unknown": _outcomes,

@@ -172,6 +172,26 @@ def test_latency_is_the_wait_of_an_acked_one(which: str, seconds: str) -> None:
     assert result(past.history()).measured == seconds
 
 
+def test_longest_wait_is_that_of_one_request_whatever_became_of_it() -> None:
+    """Of its kind and group; not of the seed, and not of what never left."""
+    bound = expect(
+        "longest wait(logout) on web-1: < 9s", 9, unit="s", arguments=("logout",), comparison="<", on="web-1"
+    )
+    past = run(bound)
+    past.do(LOGOUT, 3.0, took_s=2.0)
+    past.do(LOGOUT, 5.0, took_s=6.0, outcome=Outcome.UNKNOWN)
+    past.do(LOGOUT, 5.0, took_s=8.0, web="web-2")
+    past.do(LOGOUT, 5.0, took_s=8.0, outcome=Outcome.NOT_SENT)
+    past.do(LOGOUT, -9.0, took_s=8.0)
+    assert result(past.history()).measured == "6.00 s"
+
+
+def test_longest_wait_of_what_nobody_asked_for_is_not_measured() -> None:
+    """None was due there."""
+    past = run(expect("longest wait(logout): < 9s", 9, unit="s", arguments=("logout",), comparison="<"))
+    assert result(past.history()).why == "no logout was due there"
+
+
 # ---------------------------------------------------------------- shares and windows
 
 
