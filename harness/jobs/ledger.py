@@ -24,6 +24,7 @@ class Shard(msgspec.Struct, kw_only=True):
     host: str = ""
     """Which has run it; empty: none has yet."""
     handed_out: int = 0
+    """How often some host has begun with it."""
     lost: list[str] = []
     """Why earlier tries left no results."""
 

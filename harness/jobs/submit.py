@@ -123,7 +123,7 @@ def submit(asked: Request, display: Display, engines: Mapping[str, str]) -> Subm
         found = ledger.same(before, wanted, folder) if before else wanted
         found.write(folder)
         display.begin(
-            f"jobs of a swarm · {len(hosts)} hosts · {len(of.plans)} runs in {wanted.asked.shards} shards · "
+            f"jobs of a swarm · hosts {', '.join(hosts)} · {len(of.plans)} runs in {count} shards · "
             f"seed {wanted.asked.seed}",
             [plan.label for plan in of.plans],
         )

@@ -108,13 +108,14 @@ class Submission:
             labels=daemon.labels(self.run, processes.this_process()),
         )
         self.tries.update(todo)
-        for number in todo:
-            self.ledger.shard(number).handed_out += 1
-        self.ledger.write(self.folder)
-        waiting, said = set(todo), dict[int, str]()
+        waiting, begun, said = set(todo), set[int](), dict[int, str]()
         while waiting:
             for shard, task in service.tasks(leading, job, todo).items():
                 if shard in waiting:
+                    if task.node and shard not in begun:
+                        begun.add(shard)
+                        self.ledger.shard(shard).handed_out += 1
+                        self.ledger.write(self.folder)
                     self._tell(task, said)
                     if task.ended:
                         waiting.discard(shard)

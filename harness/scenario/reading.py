@@ -291,9 +291,13 @@ def load_live_fault(text: str, number: int, scenario: Scenario, vocabulary: Voca
 
 def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problems) -> Scenario:
     _check_first_key(root, problems)
-    values = read_table(root, "", scenario_fields(vocabulary), problems)
+    fields = scenario_fields(vocabulary)
+    of_workload = [field.key for field in workload_fields(vocabulary)]
+    below = dict.fromkeys(of_workload, "a key of 'workload': indent it below that")
+    values = read_table(root, "", fields, problems, elsewhere=below)
     deployment = _deployment(values.pop("deployment", None), problems)
-    workload = read_workload(values.pop("workload", None), vocabulary, problems)
+    beside = dict.fromkeys((field.key for field in fields), _BESIDE)
+    workload = read_workload(values.pop("workload", None), vocabulary, problems, elsewhere=beside)
     around = Surroundings(vocabulary=vocabulary, deployment=deployment, workload=workload)
     faults = read_faults(values.pop("faults", None), around, problems)
     expect = read_expectations(values.pop("expect", None), replace(around, faults=faults), problems)
@@ -323,6 +327,7 @@ def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problem
     )
 
 
+_BESIDE = "a key of the scenario itself: write it beside 'workload', not below it"
 _PLAIN = ("duration_s", "settle_within_s", "audit_expiry", "exclusive")
 _WEAKNESS_UNSEEN = (
     "a weakness passes when it is shown, and no expectation demands that: add one, "

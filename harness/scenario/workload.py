@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,11 +121,14 @@ def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
     )
 
 
-def read_workload(node: tree.Node | None, vocabulary: Vocabulary, problems: Problems) -> Workload:
+def read_workload(
+    node: tree.Node | None, vocabulary: Vocabulary, problems: Problems, *, elsewhere: Mapping[str, str]
+) -> Workload:
+    """`elsewhere`: keys of other parts of a scenario -> where they belong."""
     if node is None:
         return Workload()
     before = problems.count
-    values = read_table(node, "workload", workload_fields(vocabulary), problems)
+    values = read_table(node, "workload", workload_fields(vocabulary), problems, elsewhere=elsewhere)
     options_node = values.pop("options", None)
     usual = vocabulary.traffic().get(values.get("traffic", ""), {})
     values["mix"] = {**usual, **values.get("mix", {})}

@@ -15,7 +15,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.hosts import NAMED
 from lab.machines import engines, guardian
 
-TESTS = ("tests/integration/test_backend_conformance.py", "tests/integration/test_machines.py")
+TESTS = tuple(f"tests/integration/test_{name}.py" for name in ("backend_conformance", "machines", "jobs"))
 
 
 def main() -> int:

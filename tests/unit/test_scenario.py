@@ -260,6 +260,16 @@ BAD = {
         "rat: 100/s",
         "s.yaml:6: workload: unknown key 'rat'; did you mean 'rate'?",
     ),
+    "key of the scenario below the workload": (
+        "rate: 100/s",
+        "rate: 100/s\n  duration: 5s",
+        "s.yaml:7: workload.duration: a key of the scenario itself: write it beside 'workload', not below it",
+    ),
+    "key of the workload beside it": (
+        "workload:",
+        "rate: 100/s\nworkload:",
+        "s.yaml:5: rate: a key of 'workload': indent it below that",
+    ),
     "underscore for hyphen": ("log-in: 1", "log_in: 1", "unknown name 'log_in'; did you mean 'log-in'?"),
     "duplicate key": (
         "  rate: 100/s",
