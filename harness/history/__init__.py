@@ -5,6 +5,7 @@
     on_disk    a Parquet file that reads a column when it is asked for
     columns    the operations of a run, as three Parquet files
     closing    from the lines of a finished run to the files that stay
+    packed_audit  the audit of a long run, decoded block by block
     recorder   the one writer, while the run is on
     reading    either form, read back and checked
     plausible  whether it can be a run's at all

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from harness.costly import np, pa, pc, pq
 from harness.history.files import HALF, TABLES, unpacked_at_most
-from harness.history.on_disk import ColumnsOnDisk, ReadAhead, ReadColumn
+from harness.history.on_disk import ColumnsOnDisk
 from harness.history.pages import unpacked_bytes
 from harness.model.table import Holds, OperationTable, arrow_type, rows_of
 from harness.safe_files import opened
@@ -124,7 +124,7 @@ def read_tables(directory: Path, *, in_memory: bool = True) -> OperationTable:
     if all((directory / name).stat().st_size <= SMALL_BYTES for name in TABLES):
         read: Callable[[Path, Sequence[str]], Any] = _whole
     else:
-        read = _read if in_memory else partial(_on_disk, ReadAhead(directory, _column))
+        read = _read if in_memory else _on_disk
     operations, steps, attempts = (
         read(directory / name, table.column_names)
         for name, table in zip(TABLES, _parts(OperationTable.of(())), strict=True)
@@ -214,9 +214,9 @@ def _read(path: Path, columns: Sequence[str]) -> pa.Table:
         return pa.table(dict(zip(columns, found, strict=True)))
 
 
-def _on_disk(read: ReadColumn, path: Path, columns: Sequence[str]) -> ColumnsOnDisk:
+def _on_disk(path: Path, columns: Sequence[str]) -> ColumnsOnDisk:
     _complete(path, columns)
-    return ColumnsOnDisk(path, columns, read)
+    return ColumnsOnDisk(path, columns, _column)
 
 
 def _complete(path: Path, columns: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """A Parquet file that looks like a table and reads a column when it is asked for, without keeping it.
 
-Judging a long run needs a third of the columns, most of them once, and never all at the same time. Has
+Judging a long run needs a third of the columns, and goes through them part by part. Has
 of a table only what the screen and `OperationTable.take` use. Trap: the file must stay where it is; what
 turns out to be damaged only now is a `UsageError` like everything else that is wrong with a history.
 """
@@ -8,71 +8,18 @@ turns out to be damaged only now is a `UsageError` like everything else that is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from threading import Lock
 
 from harness.costly import np, pa, pc, pq
 from harness.errors import UsageError
 from harness.model.table import Rows, compacted
 
-KEPT = frozenset({"row", "id", "does", "result", "effective"})
-"""Asked for again and again."""
-IN_TURN = tuple(
-    (table, name)
-    for table, names in (
-        ("operations", "outcome done_us web_server client_side behaviour"),
-        ("steps", "does"),
-        ("operations", "kind phase shard due_us sent_us"),
-        ("steps", "effective"),
-        ("attempts", "result"),
-        ("operations", "session user"),
-        ("steps", "session member members sent_us done_us outcome error attempts"),
-        ("attempts", "n sent_us"),
-        ("steps", "added added_now removed ttl_ms pttl_ms witness"),
-    )
-    for name in names.split()
-)
-"""What judging asks for first, in its order: read by another thread before it does. Only a matter of
-speed; what is asked for out of turn is read then."""
-AT_ONCE = 2
-"""Columns that are read and not asked for yet: some megabytes each in a long run."""
-
 READERS = 2
 
 ReadColumn = Callable[[Path, str], pa.ChunkedArray]
-
-
-class ReadAhead:
-    """Columns of the files in a folder, the next ones always being read already."""
-
-    def __init__(self, directory: Path, read: ReadColumn) -> None:
-        self._directory = directory
-        self._read = read
-        self._left = list(IN_TURN)
-        self._begun: dict[tuple[str, str], Future[pa.ChunkedArray]] = {}
-        self._lock = Lock()
-        self._reader = ThreadPoolExecutor(1)
-        for _ in range(AT_ONCE):
-            self._begin()
-
-    def __call__(self, path: Path, name: str) -> pa.ChunkedArray:
-        column = (path.stem, name)
-        with self._lock:
-            begun = self._begun.pop(column, None)
-            if begun is not None:
-                self._begin()
-            elif column in self._left:
-                self._left.remove(column)
-        return self._read(path, name) if begun is None else begun.result()
-
-    def _begin(self) -> None:
-        if self._left:
-            table, name = self._left.pop(0)
-            path = self._directory / f"{table}.parquet"
-            self._begun[table, name] = self._reader.submit(self._read, path, name)
 
 
 class ColumnsOnDisk:
@@ -86,17 +33,11 @@ class ColumnsOnDisk:
         self.column_names = list(columns)
         self._metadata = pq.read_metadata(path)
         self.num_rows: int = self._metadata.num_rows
-        self._kept: dict[str, pa.ChunkedArray] = {}
         self._last: tuple[Rows, pa.Table] = np.zeros(0, np.int64), None
 
     def __getitem__(self, name: str) -> pa.ChunkedArray:
-        if name in self._kept:
-            return self._kept[name]
         with self._readable(f"column {name}"):
-            column = self._read(self._path, name)
-        if name in KEPT:
-            self._kept[name] = column
-        return column
+            return self._read(self._path, name)
 
     def extremes(self, name: str) -> tuple[int | None, int | None]:
         """The least and the largest number of a column: read, as the file itself may say anything of it."""
@@ -107,12 +48,23 @@ class ColumnsOnDisk:
 
     def chunks(self, name: str) -> Iterator[pa.Array]:
         """The column's row groups one after the other, each with a dictionary of its own."""
-        if name in self._kept:
-            yield from self._kept[name].iterchunks()
-            return
         with self._readable(f"column {name}"):
             for group in range(self._metadata.num_row_groups):
                 yield from self._group(group, [name])[name].iterchunks()
+
+    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Row group by row group, the next one always being read already. The kit writes those of the three
+        tables together."""
+        groups = range(self._metadata.num_row_groups)
+        with self._readable("a row group"), ThreadPoolExecutor(1) as reader:
+            ahead = [reader.submit(self._group, group, list(columns)) for group in groups[:1]]
+            for group in groups:
+                part = ahead.pop().result()
+                ahead += [
+                    reader.submit(self._group, after, list(columns)) for after in groups[group + 1 :][:1]
+                ]
+                yield part
+                del part
 
     def take(self, rows: Rows) -> pa.Table:
         """These rows of all columns, as a table in memory. The last one is remembered: who looks closely

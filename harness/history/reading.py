@@ -8,14 +8,15 @@ else that cannot be decoded is an error. What is missing is said in `History.inc
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 from sys import intern
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -35,6 +36,7 @@ from harness.history.files import (
     unpacked_at_most,
     without_collections,
 )
+from harness.history.packed_audit import PackedAudit
 from harness.model.history import History
 from harness.model.plan import Plan
 from harness.model.records import (
@@ -62,8 +64,12 @@ from harness.presets import completed
 from harness.safe_files import is_file, read_file
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _PART_BYTES = 1 << 19
+LONG_BYTES = 32 << 20
+"""The audit of a history with more text than that stays packed."""
+_SHOWN = 80
 _SEAL = b'{"type":"seal"'
 _GZIP = 16
 """Added to the window's bits it tells zlib to expect, and check, gzip's head and checksum."""
@@ -91,28 +97,30 @@ def read(
 
 def _read(directory: Path, faults: Mapping[str, Declaration], *, in_memory: bool) -> History:
     plan = _with_traits(completed(_read_plan(directory / PLAN)), faults)
-    path, text, broke_off = _read_text(directory)
-    text, seal = _without_seal(path, text)
+    path, whole, broke_off = _read_text(directory)
+    text, seal = _without_seal(path, whole)
+    del whole
     _lines_unchanged(path, text, seal)
     with ThreadPoolExecutor(1) as beside:  # columns are read while lines are decoded
         tables = beside.submit(_verified_tables, directory, seal, in_memory=in_memory)
         past = _read_lines(path, plan, text, broke_off)
+        del text  # before the columns, which take its place
         _belongs_together(directory, past.opening, seal)
     return _with_operations(path, past, tables, seal)
 
 
-def _without_seal(path: Path, text: bytes) -> tuple[bytes, Seal | None]:
+def _without_seal(path: Path, text: bytes) -> tuple[memoryview, Seal | None]:
     """The lines of a closed history, and the checksums that its last line holds; None: it has none."""
-    begins = text.rfind(b"\n", 0, -1) + 1
+    begins, whole = text.rfind(b"\n", 0, -1) + 1, memoryview(text)
     if path.name != COMPRESSED or not text[begins:].startswith(_SEAL):
-        return text, None
+        return whole, None
     try:
-        return text[:begins], msgspec.json.decode(text[begins:], type=Seal)
+        return whole[:begins], msgspec.json.decode(text[begins:], type=Seal)
     except msgspec.MsgspecError as problem:
         raise UsageError(f"{path}: its last line, the seal: {problem}") from problem
 
 
-def _lines_unchanged(path: Path, text: bytes, seal: Seal | None) -> None:
+def _lines_unchanged(path: Path, text: memoryview, seal: Seal | None) -> None:
     """Whether no line of a closed history was changed, added or taken away. gzip's own checksum is made
     anew by whoever packs it again.
 
@@ -153,17 +161,17 @@ def _belongs_together(directory: Path, opening: Opening, seal: Seal | None) -> N
         )
 
 
-def _read_lines(path: Path, plan: Plan, text: bytes, broke_off: str) -> History:
-    records = _decoded(path, text)
-    if not records or not isinstance(records[0], Opening):
+def _read_lines(path: Path, plan: Plan, text: memoryview, broke_off: str) -> History:
+    decoded = _decoded(path, text)
+    opening = decoded.records[0][1] if decoded.records else None
+    if not isinstance(opening, Opening):
         raise UsageError(f"{path}: line 1 should be the opening of a history, found {_first_line(text)!r}")
-    opening = records[0]
     if not 1 <= opening.format <= FORMAT:
         raise UsageError(
             f"{path}: line 1: format {FORMAT} expected, found {opening.format}: use the kit's "
             "version that recorded it"
         )
-    return _assembled(path, plan, records, broke_off)
+    return _assembled(path, plan, decoded, broke_off)
 
 
 _KEYS_ONCE = ((b'"hold_s":', b'"for_s":'),)
@@ -232,35 +240,66 @@ def _unpacked(packed: bytes) -> bytes:
     return content
 
 
-def _decoded(path: Path, text: bytes) -> list[Record]:
+@dataclass(slots=True)
+class _Decoded:
+    records: list[tuple[int, Record]] = field(default_factory=list)
+    """Each with its line's number."""
+    audit: PackedAudit | None = None
+    """The entries of a long one; those of others are among the records."""
+
+
+def _decoded(path: Path, text: memoryview) -> _Decoded:
     decoder = msgspec.json.Decoder(Record)
-    records: list[Record] = []
+    found = _Decoded(audit=PackedAudit(_audit_entries) if len(text) > LONG_BYTES else None)
+    number = 1
     with without_collections():
-        try:
-            for part in _parts(text):
-                records += _shared(decoder.decode_lines(part))
-        except (msgspec.MsgspecError, ValueError):
-            records.clear()
-    if records or not text:
-        return records
-    for number, line in enumerate(text.split(b"\n")[:-1], start=1):
+        for part in _parts(text):
+            try:
+                records = decoder.decode_lines(part)
+            except (msgspec.MsgspecError, ValueError) as problem:
+                raise _no_record(path, bytes(part), number) from problem
+            _take(found, records, number)
+            number += len(records)
+    return found
+
+
+def _take(found: _Decoded, records: list[Record], first: int) -> None:
+    if found.audit is None:
+        found.records += enumerate(_shared(records), first)
+        return
+    entries = [one for one in records if isinstance(one, AuditEntry)]
+    if entries:
+        found.audit.add(b"".join(b"%s\n" % msgspec.json.encode(one) for one in entries), len(entries))
+    found.records += [pair for pair in enumerate(records, first) if not isinstance(pair[1], AuditEntry)]
+
+
+def _audit_entries(lines: bytes) -> list[AuditEntry]:
+    entries = msgspec.json.Decoder(AuditEntry).decode_lines(lines)
+    _shared(entries)
+    return entries
+
+
+def _no_record(path: Path, part: bytes, first: int) -> UsageError:
+    """Which of these lines is none."""
+    decoder = msgspec.json.Decoder(Record)
+    for number, line in enumerate(part.split(b"\n")[:-1], first):
         try:
             decoder.decode(line)
         except (msgspec.MsgspecError, ValueError) as problem:
-            raise UsageError(f"{path}: line {number}: {problem}, found {_clipped(line)!r}") from problem
-    raise UsageError(f"{path}: not lines of JSON")
+            return UsageError(f"{path}: line {number}: {problem}, found {_clipped(line)!r}")
+    return UsageError(f"{path}: not lines of JSON")
 
 
-def _parts(text: bytes) -> Iterator[memoryview]:
+def _parts(text: memoryview) -> Iterator[memoryview]:
     """Whole lines, about half a megabyte at a time."""
-    whole, begin = memoryview(text), 0
+    whole, begin = cast("bytes", text.obj), 0
     while begin < len(text):
-        end = text.find(b"\n", begin + _PART_BYTES) + 1 or len(text)
-        yield whole[begin:end]
+        end = whole.find(b"\n", begin + _PART_BYTES, len(text)) + 1 or len(text)
+        yield text[begin:end]
         begin = end
 
 
-def _shared(records: list[Record]) -> list[Record]:
+def _shared(records: list[R]) -> list[R]:
     """What the nodes say of a session is mostly the same: kept once, as a long audit takes a hundred
     megabytes otherwise. Only for reading."""
     before: AuditEntry | None = None
@@ -279,24 +318,24 @@ def _shared(records: list[Record]) -> list[Record]:
     return records
 
 
-def _first_line(text: bytes) -> str:
-    return _clipped(text.partition(b"\n")[0])
+def _first_line(text: memoryview) -> str:
+    return _clipped(bytes(text[:_SHOWN]).partition(b"\n")[0])
 
 
 def _clipped(line: bytes) -> str:
-    return line[:80].decode(errors="replace")
+    return line[:_SHOWN].decode(errors="replace")
 
 
-def _assembled(path: Path, plan: Plan, records: list[Record], broke_off: str) -> History:
-    """The lines as a history; `records[0]` is its opening."""
+def _assembled(path: Path, plan: Plan, decoded: _Decoded, broke_off: str) -> History:
+    """The lines as a history; the first of them is its opening."""
     kinds: dict[type, list[tuple[int, Record]]] = {}
-    for number, rec in enumerate(records, start=1):
+    for number, rec in decoded.records:
         kinds.setdefault(type(rec), []).append((number, rec))
     for once in (Opening, Closing, AuditSummary):
         if len(found := kinds.get(once, [])) > 1:
             raise UsageError(f"{path}: line {found[1][0]}: a second {_tag(once)}; a history has one")
     closings = _of(kinds, Closing)
-    if closings and not isinstance(records[-1], Closing):
+    if closings and not isinstance(decoded.records[-1][1], Closing):
         raise UsageError(f"{path}: line {kinds[Closing][0][0] + 1}: something follows the closing line")
     connections = {connection.id: connection for connection in _of(kinds, Connection)}
     return History(
@@ -310,7 +349,7 @@ def _assembled(path: Path, plan: Plan, records: list[Record], broke_off: str) ->
         clocks=tuple(sorted(_of(kinds, ClockPair), key=attrgetter("t_us"))),
         phases=tuple(sorted(_of(kinds, PhaseChange), key=attrgetter("t_us"))),
         brackets=tuple(sorted(_of(kinds, Bracket), key=attrgetter("t_us"))),
-        audit=tuple(sorted(_of(kinds, AuditEntry), key=attrgetter("pass_n", "sent_us"))),
+        audit=_in_order(_of(kinds, AuditEntry) if decoded.audit is None else decoded.audit),
         objects=tuple(sorted(_of(kinds, ObjectEntry), key=attrgetter("pass_n", "sent_us"))),
         audit_summary=next(iter(_of(kinds, AuditSummary)), None),
         readings=tuple(sorted(_of(kinds, ForensicReading), key=attrgetter("done_us"))),
@@ -318,6 +357,14 @@ def _assembled(path: Path, plan: Plan, records: list[Record], broke_off: str) ->
         closing=closings[0] if closings else None,
         incomplete=broke_off or ("" if closings else "it has no closing line: the harness was killed"),
     )
+
+
+def _in_order(audit: Sequence[AuditEntry]) -> Sequence[AuditEntry]:
+    """By pass and time, as the kit writes it: what is packed stays packed then."""
+    order = attrgetter("pass_n", "sent_us")
+    if isinstance(audit, PackedAudit) and all(a <= b for a, b in pairwise(map(order, audit))):
+        return audit
+    return tuple(sorted(audit, key=order))
 
 
 def _with_operations(path: Path, past: History, tables: Future[OperationTable], seal: Seal | None) -> History:

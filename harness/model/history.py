@@ -7,7 +7,7 @@ widens what a check must hold possible, it never proves that nothing happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -94,7 +94,7 @@ class History:
     clocks: tuple[ClockPair, ...] = ()
     phases: tuple[PhaseChange, ...] = ()
     brackets: tuple[Bracket, ...] = ()
-    audit: tuple[AuditEntry, ...] = ()
+    audit: Sequence[AuditEntry] = ()
     """Every pass; `audit_summary.valid_pass` says which one counts."""
     objects: tuple[ObjectEntry, ...] = ()
     """The audit of what is no session; every pass, as above."""

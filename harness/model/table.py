@@ -12,7 +12,7 @@ nothing was written, while `saw` is null when nothing was seen and `{}` when the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import cache
@@ -23,6 +23,7 @@ from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 
 from harness.costly import np, npt, pa, pc
+from harness.errors import UsageError
 from harness.model.records import Attempt, Operation, Step
 
 Rows: TypeAlias = "npt.NDArray[np.int64]"
@@ -259,6 +260,40 @@ class OperationTable:
             attempts=part(self.attempts),
         )
 
+    def parts(self, columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[slice, OperationTable]]:
+        """One after the other, each in memory with these columns at least, and which operations they are;
+        itself, if it is in memory.
+
+        Raises:
+            UsageError: files that do not belong together, or cannot be read.
+        """
+        on_disk = getattr(self.operations, "parts", None)
+        if on_disk is None or not len(self):
+            yield slice(0, len(self)), self if on_disk is None else _none()
+            return
+        wanted = (("id",), ("row",), ("row",))
+        names = ("operations", "steps", "attempts")
+        told = (
+            getattr(self, name).parts((*always, *columns.get(name, ())))
+            for name, always in zip(names, wanted, strict=True)
+        )
+        first = 0
+        try:
+            for operations, steps, attempts in zip(*told, strict=True):
+                end = first + len(operations)
+                part = OperationTable(
+                    operations=operations, steps=_moved(steps, -first), attempts=_moved(attempts, -first)
+                )
+                _all_within(len(operations), part.steps, part.attempts)
+                yield slice(first, end), part
+                del operations, steps, attempts, part
+                first = end
+        except ValueError as problem:
+            raise UsageError(
+                "damaged: operations, steps and attempts are not in the same groups, as the kit writes them: "
+                f"{problem}"
+            ) from problem
+
     def sorted_by_id(self) -> OperationTable:
         """In the order of `id`; itself, if it is already."""
         ids = self.operations["id"].to_numpy()
@@ -329,6 +364,18 @@ def _taken(table: pa.Table, wanted: Rows) -> pa.Table:
     within = np.arange(int(count.sum())) - np.repeat(ends - count, count)
     taken = table.take(np.repeat(first, count) + within)
     return _with_rows(taken, np.repeat(np.arange(len(wanted)), count))
+
+
+def _all_within(operations: int, *tables: pa.Table) -> None:
+    """Whether each row belongs to one of so many operations.
+
+    Raises:
+        ValueError: one does not.
+    """
+    for table in tables:
+        rows = rows_of(table)
+        if len(rows) and (rows[0] < 0 or rows[-1] >= operations or (rows[1:] < rows[:-1]).any()):
+            raise ValueError(f"expected rows of {operations} operations, found {rows[0]} to {rows[-1]}")
 
 
 def _moved(table: pa.Table, by: int) -> pa.Table:

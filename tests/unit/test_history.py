@@ -22,7 +22,6 @@ from harness import history
 from harness.clock import RunClock, wait_until
 from harness.errors import EnvironmentFailure, UsageError
 from harness.history import closing, columns
-from harness.history.on_disk import IN_TURN
 from harness.model.records import (
     Attempt,
     AuditEntry,
@@ -35,7 +34,6 @@ from harness.model.records import (
     Record,
 )
 from harness.model.seams import Secrets
-from harness.model.table import OperationTable
 from harness.model.words import Phase
 from tests import builders_observe as a
 from tests.share import examples
@@ -474,11 +472,3 @@ def test_lines_are_in_the_order_of_time(tmp_path: Path) -> None:
         "operation",
         "closing",
     ]
-
-
-def test_columns_that_are_read_ahead_exist() -> None:
-    """A column that was renamed would be read for nothing, and its successor late."""
-    empty = OperationTable.of(())
-    tables = {"operations": empty.operations, "steps": empty.steps, "attempts": empty.attempts}
-    assert [one for one in IN_TURN if one[1] not in tables[one[0]].column_names] == []
-    assert len(set(IN_TURN)) == len(IN_TURN)

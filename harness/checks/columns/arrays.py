@@ -24,6 +24,9 @@ NONE = -(1 << 62)
 NO_CODE = -1
 """Stands for null among codes."""
 
+UNKNOWN = -2
+"""Instead of a number: nobody has said this text yet."""
+
 ROWS_AT_ONCE = 1 << 16
 """Where much is compared row by row: what is made on the way stays in the processor's cache."""
 
@@ -130,6 +133,40 @@ class Words:
         """These rows in the codes of the other column; -2 where that has no such text."""
         places = pc.fill_null(pc.index_in(self.texts, value_set=other.texts), -2).to_numpy()
         found: Codes = self.mapped(places, nothing=NO_CODE, dtype=np.int32)
+        return found
+
+
+class Names:
+    """Texts and their numbers, in the order in which they were first said."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: pa.Array = pa.array([], pa.string())
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def numbers(self, texts: pa.Array) -> Codes:
+        """The number of each of these different texts; what is new gets the next ones."""
+        found = self.known(texts)
+        new = np.flatnonzero(found == UNKNOWN)
+        if len(new):
+            found[new] = np.arange(len(self), len(self) + len(new))
+            self._known = pa.concat_arrays([self._known, texts.take(pa.array(new))])
+        return found
+
+    def known(self, texts: pa.Array) -> Codes:
+        """The same, and `UNKNOWN` for what is new."""
+        places = pc.fill_null(pc.index_in(texts, value_set=self._known), UNKNOWN)
+        return np.array(places, np.int32)
+
+    def texts(self, numbers: Codes | Integers) -> list[str]:
+        found: list[str] = self._known.take(pa.array(numbers)).to_pylist()
+        return found
+
+    def all(self) -> list[str]:
+        found: list[str] = self._known.to_pylist()
         return found
 
 

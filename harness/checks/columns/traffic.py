@@ -7,11 +7,23 @@ operation may have no `done_us` (and a not-sent one no `sent_us`); it is `NONE` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from harness.checks.columns.arrays import NONE, Codes, Flags, Integers, Words, flagged, integers, picked
-from harness.costly import np, npt
+from harness.checks.columns.arrays import (
+    NO_CODE,
+    NONE,
+    Codes,
+    Flags,
+    Integers,
+    Names,
+    Words,
+    flagged,
+    integers,
+    picked,
+)
+from harness.costly import np, npt, pa
 from harness.model.attempt_results import CANCELLED
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
@@ -104,6 +116,13 @@ class Traffic:
         return np.zeros(len(self), np.bool_)
 
 
+_NAMED = ("web_server", "client_side", "behaviour")
+_MOST = (1 << 15) - 1
+_ASKED = {
+    "operations": ("kind", "phase", "outcome", "shard", "due_us", "sent_us", "done_us", *_NAMED),
+    "steps": ("does", "effective", "deciding"),
+    "attempts": ("result",),
+}
 _COLUMNS = tuple(
     name for name in Traffic.__slots__ if name not in {"web_servers", "client_sides", "behaviours"}
 )
@@ -115,37 +134,68 @@ def traffic_of(history: History) -> Traffic:
 
 
 def _traffic(history: History) -> Traffic:
-    table = history.table
+    """Part by part, as a long run's columns take more memory than all that is made of them."""
+    names = {name: Names() for name in _NAMED}
+    count, found = len(history.table), dict[str, Any]()
+    for these, part in history.table.parts(_ASKED):
+        for name, values in _of_part(part, names).items():
+            found[name] = _put(found.get(name), values, these, count)
+    told = {name: tuple(known.all()) for name, known in names.items()}
+    return Traffic(
+        **found,
+        web_servers=told["web_server"],
+        client_sides=told["client_side"],
+        behaviours=told["behaviour"],
+    )
+
+
+def _put(whole: Any, values: Any, these: slice, count: int) -> Any:
+    """A part's values in their place in the whole column, which is made for the first of them."""
+    if len(values) == count:
+        return values
+    if whole is None:
+        whole = np.zeros(count, values.dtype)
+    wide = whole.astype(np.promote_types(whole.dtype, values.dtype), copy=False)
+    wide[these] = values
+    return wide
+
+
+def _of_part(table: OperationTable, names: Mapping[str, Names]) -> dict[str, Any]:
     operations, count = table.operations, len(table)
     outcome = Words(operations, "outcome").as_members(OUTCOMES)
     done_us = integers(operations, "done_us")
-    web_server, client_side, behaviour = (
-        Words(operations, name) for name in ("web_server", "client_side", "behaviour")
-    )
     rows, does = rows_of(table.steps), Words(table.steps, "does")
     acked = outcome == OUTCOMES.index(Outcome.ACKED)
     kind = Words(operations, "kind").as_members(KINDS)
     mutating = _any(rows[does.which(MUTATING_STEPS.__contains__)], count)
-    return Traffic(
-        id=integers(operations, "id"),
-        kind=kind,
-        phase=Words(operations, "phase").as_members(PHASES),
-        outcome=outcome,
-        shard=integers(operations, "shard").astype(np.int32),
-        due_us=integers(operations, "due_us"),
-        sent_us=integers(operations, "sent_us"),
-        done_us=done_us,
-        web_server=web_server.codes,
-        client_side=client_side.codes,
-        behaviour=behaviour.codes,
-        succeeded=acked & (done_us != NONE) & ~_without_effect(table, rows, count),
-        writes=_any(rows[does.which(WRITING_STEPS.__contains__)], count),
-        mutates=mutating & (kind != KINDS.index(OperationKind.READ)),
-        cancelled=_cancelled(table, count),
-        web_servers=tuple(web_server.names()),
-        client_sides=tuple(client_side.names()),
-        behaviours=tuple(behaviour.names()),
-    )
+    return {
+        **{name: _numbered(operations, name, known) for name, known in names.items()},
+        "id": integers(operations, "id"),
+        "kind": kind,
+        "phase": Words(operations, "phase").as_members(PHASES),
+        "outcome": outcome,
+        "shard": _narrow(integers(operations, "shard")),
+        "due_us": integers(operations, "due_us"),
+        "sent_us": integers(operations, "sent_us"),
+        "done_us": done_us,
+        "succeeded": acked & (done_us != NONE) & ~_without_effect(table, rows, count),
+        "writes": _any(rows[does.which(WRITING_STEPS.__contains__)], count),
+        "mutates": mutating & (kind != KINDS.index(OperationKind.READ)),
+        "cancelled": _cancelled(table, count),
+    }
+
+
+def _numbered(operations: pa.Table, name: str, known: Names) -> Codes:
+    words = Words(operations, name)
+    found: Codes = words.mapped(known.numbers(words.texts), nothing=NO_CODE, dtype=np.int32)
+    return _narrow(found)
+
+
+def _narrow(numbers: Any) -> Codes:
+    """In two bytes where they fit, which they do in every run of the kit's: there are few of each."""
+    fits = int(numbers.max(initial=0)) <= _MOST and int(numbers.min(initial=0)) >= -_MOST
+    found: Codes = numbers.astype(np.int16 if fits else np.int32)
+    return found
 
 
 def _any(rows: Integers, count: int) -> Flags:
@@ -171,12 +221,24 @@ def _cancelled(table: OperationTable, count: int) -> Flags:
 
 
 def answering_connections(table: OperationTable, wanted: Integers) -> tuple[Integers, Flags]:
-    """The connection whose reply acked the deciding step of each of these operations: this names the
-    node. Where the second answer is False, none is known.
+    """The connection whose reply acked the deciding step of each of these operations, in rising order:
+    this names the node. Where the second answer is False, none is known.
 
     The step itself says which attempt that was. Its attempt may have ended in an error all the same, behind
     the step's reply; and a later attempt may have been for other steps' sake.
     """
+    pieces = [
+        _answering(part, wanted[slice(*np.searchsorted(wanted, (these.start, these.stop)))] - these.start)
+        for these, part in table.parts(_ANSWERS)
+    ]
+    connection = np.concatenate([np.zeros(0, np.int64), *pieces])
+    return connection, connection != NONE
+
+
+_ANSWERS = {"steps": ("outcome", "deciding", "attempts"), "attempts": ("n", "connection")}
+
+
+def _answering(table: OperationTable, wanted: Integers) -> Integers:
     asked = _any(wanted, len(table))
     rows = rows_of(table.steps)
     acked = Words(table.steps, "outcome").equal(Outcome.ACKED)
@@ -191,5 +253,4 @@ def answering_connections(table: OperationTable, wanted: Integers) -> tuple[Inte
     carrying = np.flatnonzero(asked[tried] & (n == last[tried]))
     connection = np.full(len(table), NONE, np.int64)
     connection[tried[carrying]] = integers(table.attempts, "connection")[carrying]
-    found = connection[wanted]
-    return found, found != NONE
+    return connection[wanted]

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harness.checks.columns.arrays import NONE, Words, integers
-from harness.checks.columns.traffic import answering_connections
+from harness.checks.columns.traffic import Traffic, answering_connections
 from harness.checks.facts.no_successor import aborted, last_word
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.struck import targets_of
-from harness.costly import np
+from harness.costly import np, pa
 from harness.model.attempt_results import CANCELLED, REPLY
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample
@@ -249,20 +249,34 @@ def _told(trigger: Trigger, step: str, event: Event) -> FailoverStep:
 
 
 def _first_error(facts: Facts, trigger: Trigger) -> FailoverStep:
-    traffic, attempts = facts.traffic, facts.history.table.attempts
+    first = min(
+        (
+            error
+            for these, part in facts.history.table.parts({"attempts": ("done_us", "result")})
+            if (error := _first_error_of(part.attempts, facts.traffic.where(these), trigger)) is not None
+        ),
+        default=None,
+    )
+    if first is None:
+        return _missing(trigger, "client's first error", "no client saw an error")
+    t_us, web_server, what = first
+    return _step(trigger, "client's first error", t_us, 0, f"{web_server}: {what}")
+
+
+def _first_error_of(attempts: pa.Table, traffic: Traffic, trigger: Trigger) -> tuple[int, str, str] | None:
+    """When, at which web server, and what."""
     rows, done_us = rows_of(attempts), integers(attempts, "done_us")
     result = Words(attempts, "result")
     wrong = result.which(lambda text: text not in {REPLY, CANCELLED})
     wrong &= (traffic.shard[rows] == trigger.shard) & (done_us != NONE) & (done_us >= trigger.begin_us)
     wrong &= done_us < trigger.until_us
     if not wrong.any():
-        return _missing(trigger, "client's first error", "no client saw an error")
+        return None
     t_us = int(done_us[wrong].min())
-    web_server, what = min(
-        (traffic.web_servers[traffic.web_server[rows[n]]], result.names()[result.codes[n]])
+    return min(
+        (t_us, traffic.web_servers[traffic.web_server[rows[n]]], result.names()[result.codes[n]])
         for n in np.flatnonzero(wrong & (done_us == t_us)).tolist()
     )
-    return _step(trigger, "client's first error", t_us, 0, f"{web_server}: {what}")
 
 
 def _redirected(facts: Facts, trigger: Trigger) -> FailoverStep:

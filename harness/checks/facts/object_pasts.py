@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.checks.columns.arrays import Flags, Words
+from harness.checks.columns.arrays import Flags, Integers, Words
 from harness.checks.facts.step_effects import Sight, State, StepEffect, effect_of, nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.costly import np
@@ -96,14 +96,8 @@ def object_pasts(timelines: Timelines) -> list[ObjectPast]:
     """Of every key that is not quiet."""
     history = timelines.facts.history
     entries = _of_primaries(timelines, history)
-    steps = history.table.steps
-    on_objects = Words(steps, "does").which({str(one) for one in ON_OBJECTS}.__contains__)
-    if not on_objects.any() and not entries:
-        return []
-    keys = Words(steps, "key")
-    loud = _loud(history, keys, on_objects, entries)
-    rows = np.unique(rows_of(steps)[on_objects & loud[keys.codes]])
-    names = set(keys.texts.take(np.flatnonzero(loud)).to_pylist()) if loud.any() else set()
+    names = _loud(history) | {key for key, entry in entries.items() if entry.saw}
+    rows = _rows_on(history, names)
     found: dict[str, ObjectPast] = {}
     for operation in history.table.take(rows).records():
         for step in operation.steps:
@@ -117,20 +111,32 @@ def object_pasts(timelines: Timelines) -> list[ObjectPast]:
     return list(found.values())
 
 
-def _loud(history: History, keys: Words, on_objects: Flags, entries: dict[str, ObjectEntry]) -> Flags:
-    """By key: somebody changed it, or saw something there."""
-    steps = history.table.steps
-    saw = Words(steps, "saw")
-    says = on_objects & (
-        Words(steps, "does").which({str(one) for one in CHANGES}.__contains__)
-        | (saw.known & ~saw.equal("{}"))
-    )
-    loud = np.zeros(len(keys), np.bool_)
-    loud[keys.codes[says]] = True
-    shown = {key for key, entry in entries.items() if entry.saw}
-    if shown:
-        loud |= np.array([name in shown for name in keys.names()], np.bool_)
-    return loud
+def _loud(history: History) -> set[str]:
+    """The keys that somebody changed, or where somebody saw something."""
+    found = set[str]()
+    for _, part in history.table.parts({"steps": ("does", "key", "saw")}):
+        does = Words(part.steps, "does")
+        on_objects = _on_objects(does)
+        if on_objects.any():
+            saw = Words(part.steps, "saw")
+            changes = does.which({str(one) for one in CHANGES}.__contains__)
+            says = on_objects & (changes | (saw.known & ~saw.equal("{}")))
+            found.update(Words(part.steps, "key").at(says))
+    return found
+
+
+def _rows_on(history: History, names: set[str]) -> Integers:
+    """The operations with a step on one of these objects."""
+    found = [np.zeros(0, np.int64)]
+    for these, part in history.table.parts({"steps": ("does", "key")}) if names else ():
+        asked = _on_objects(Words(part.steps, "does")) & Words(part.steps, "key").which(names.__contains__)
+        found.append(np.unique(rows_of(part.steps)[asked]) + these.start)
+    rows: Integers = np.concatenate(found)
+    return rows
+
+
+def _on_objects(does: Words) -> Flags:
+    return does.which({str(one) for one in ON_OBJECTS}.__contains__)
 
 
 def _change(n: int, effect: StepEffect) -> Change:

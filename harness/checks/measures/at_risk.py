@@ -11,7 +11,7 @@ from harness.checks.columns.arrays import NONE, Flags, Integers, Words, flagged,
 from harness.checks.columns.traffic import OUTCOMES
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.scope import Scope
-from harness.costly import np
+from harness.costly import np, pa
 from harness.model.history import History
 from harness.model.words import OperationKind, Outcome, StepKind
 
@@ -32,24 +32,25 @@ def sessions_at_risk(facts: Facts, scope: Scope = EVERYTHING) -> set[str]:
 
 def _over(history: History, by_us: int) -> set[str]:
     """Sessions that their users had asked to end by then, or whose last touch had promised no longer."""
-    steps = history.table.steps
-    names, does = Words(steps, "session"), Words(steps, "does")
-    sent_us, done_us = integers(steps, "sent_us"), integers(steps, "done_us")
-    ends = does.equal(StepKind.DESTROY) & (sent_us != NONE) & (sent_us < by_us)
-    return set(names.at(ends)) | _timed_out(names, _promised_us(history, does, done_us), by_us)
+    ended, promised, in_time = set[str](), set[str](), set[str]()
+    for _, part in history.table.parts(_ASKED):
+        names, does = Words(part.steps, "session"), Words(part.steps, "does")
+        sent_us, promised_us = integers(part.steps, "sent_us"), _promised_us(part.steps, does)
+        ended.update(names.at(does.equal(StepKind.DESTROY) & (sent_us != NONE) & (sent_us < by_us)))
+        sets = promised_us != NONE
+        promised.update(names.at(sets & (promised_us < by_us)))
+        in_time.update(names.at(sets & (promised_us >= by_us)))
+    return ended | (promised - in_time)
 
 
-def _promised_us(history: History, does: Words, done_us: Integers) -> Integers:
+_ASKED = {"steps": ("session", "does", "sent_us", "done_us", "ttl_ms", "outcome", "effective")}
+
+
+def _promised_us(steps: pa.Table, does: Words) -> Integers:
     """Of each step, until when it promised its session; `NONE`: it promised nothing."""
-    steps = history.table.steps
-    ttl_ms = integers(steps, "ttl_ms")
+    done_us, ttl_ms = integers(steps, "done_us"), integers(steps, "ttl_ms")
     acked: Flags = Words(steps, "outcome").as_members(OUTCOMES) == OUTCOMES.index(Outcome.ACKED)
     sets = acked & does.which({StepKind.CREATE, StepKind.TOUCH}.__contains__) & (ttl_ms != NONE)
     sets &= ~flagged(steps, "effective", value=False)
     promised_us: Integers = np.where(sets, done_us + ttl_ms * 1000, NONE)
     return promised_us
-
-
-def _timed_out(names: Words, promised_us: Integers, by_us: int) -> set[str]:
-    sets = promised_us != NONE
-    return set(names.at(sets & (promised_us < by_us))) - set(names.at(sets & (promised_us >= by_us)))

@@ -210,7 +210,9 @@ def groups_of(
     proofs = _proofs(facts, kind, judged, traffic)
     if not apart:
         return [_group("all", judged, proofs.done_us, facts)]
-    group, proved = (one.shard * len(names) + places[one.web_server] for one in (judged, proofs))
+    group, proved = (
+        one.shard.astype(np.int32) * len(names) + places[one.web_server] for one in (judged, proofs)
+    )
     numbers = np.flatnonzero(np.bincount(group)).tolist()
     shards = len({number // len(names) for number in numbers})
     found = []
@@ -380,7 +382,9 @@ def sides(history: History) -> dict[str, str]:
     traffic = traffic_of(history)
     count = len(traffic.client_sides)
     found: dict[str, str] = {}
-    for pair in np.flatnonzero(np.bincount(traffic.web_server * count + traffic.client_side)).tolist():
+    for pair in np.flatnonzero(
+        np.bincount(traffic.web_server.astype(np.int32) * count + traffic.client_side)
+    ).tolist():
         web_server, side = traffic.web_servers[pair // count], traffic.client_sides[pair % count]
         found[web_server] = max(found.get(web_server, side), side, key=_OVERLOOKED.index)
     return found

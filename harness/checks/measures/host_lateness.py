@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from harness.checks.columns.arrays import Words, integers
+from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.bounds import bounds_of
 from harness.checks.measures.latency import percentile
-from harness.costly import np
+from harness.costly import np, npt
 from harness.model.attempt_results import REPLY
 from harness.model.records import ClockPair
-from harness.model.table import rows_of
+from harness.model.table import OperationTable, rows_of
 from harness.model.words import Outcome, Phase
 
 LAG_SHARE = 0.25
@@ -213,7 +214,20 @@ def _slow_answers_s(facts: Facts) -> float:
     Trap: not all that an operation takes is waiting. What it does between its attempts (a lock's work, a
     pause) and how long it stood behind another one of its browser tab are its own; and `WAIT` for a replica
     that is not there takes its whole time on every machine."""
-    table, traffic = facts.history.table, facts.traffic
+    pieces = [
+        _calm_waits_us(part, facts.traffic.where(these)) for these, part in facts.history.table.parts(_ASKED)
+    ]
+    found_us = np.concatenate([np.zeros(0, np.int32), *pieces])
+    pieces.clear()
+    found_us.sort()
+    return percentile(found_us, 0.99) / 1e6 if len(found_us) else 0.0
+
+
+_ASKED = {"steps": ("wait_needed", "wait_got"), "attempts": ("result", "sent_us", "done_us")}
+
+
+def _calm_waits_us(table: OperationTable, traffic: Traffic) -> npt.NDArray[np.int32]:
+    """In four bytes each, which is half an hour: of a long run they are many."""
     rows = rows_of(table.attempts)
     calm = traffic.in_phase(Phase.SETTLED) & traffic.with_outcome(Outcome.ACKED)
     calm[rows[~Words(table.attempts, "result").equal(REPLY)]] = False
@@ -221,5 +235,6 @@ def _slow_answers_s(facts: Facts) -> float:
     calm[rows_of(table.steps)[short]] = False
     waits_us = np.clip(traffic.sent_us - traffic.due_us, 0, int(LAG_AT_LEAST_S * 1e6))
     np.add.at(waits_us, rows, integers(table.attempts, "done_us") - integers(table.attempts, "sent_us"))
-    found_us = np.sort(np.minimum(waits_us, traffic.wait_us)[calm])
-    return percentile(found_us, 0.99) / 1e6 if len(found_us) else 0.0
+    waits_us = np.minimum(np.minimum(waits_us, traffic.wait_us)[calm], np.iinfo(np.int32).max)
+    found_us: npt.NDArray[np.int32] = waits_us.astype(np.int32)
+    return found_us

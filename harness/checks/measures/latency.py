@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from harness.checks.columns.arrays import NONE, Flags, Integers
 from harness.checks.columns.traffic import Traffic
-from harness.costly import np
+from harness.costly import np, npt
 from harness.model.judgement import LatencyRow
 from harness.model.words import OperationKind, Outcome, Phase
 
 JUDGED_PHASES = (Phase.BASELINE, Phase.FAULT, Phase.RECOVERY, Phase.SETTLED)
 
 
-def percentile(ordered: Sequence[int] | Integers, share: float) -> int:
+def percentile(ordered: Sequence[int] | npt.NDArray[np.integer[Any]], share: float) -> int:
     """The nearest-rank percentile of ascending values: one that was measured, nothing interpolated."""
     if not len(ordered):
         raise ValueError("a percentile of nothing: expected at least one value")
@@ -31,7 +32,10 @@ def acked_waits_us(traffic: Traffic, chosen: Flags | None = None) -> Integers:
     acked = traffic.with_outcome(Outcome.ACKED) & (traffic.done_us != NONE)
     if chosen is not None:
         acked &= chosen
-    waits: Integers = np.sort(np.maximum(0, traffic.done_us[acked] - traffic.due_us[acked]))
+    waits: Integers = traffic.done_us[acked]
+    waits -= traffic.due_us[acked]
+    np.maximum(waits, 0, out=waits)
+    waits.sort()
     return waits
 
 

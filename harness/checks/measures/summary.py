@@ -308,7 +308,9 @@ def _by_outcome(traffic: Traffic) -> dict[str, int]:
 
 def _by_behaviour(traffic: Traffic) -> dict[str, dict[str, int]]:
     count, names = len(OUTCOMES), traffic.behaviours
-    pairs = np.bincount(traffic.behaviour * count + traffic.outcome, minlength=count * len(names))
+    pairs = np.bincount(
+        traffic.behaviour.astype(np.int32) * count + traffic.outcome, minlength=count * len(names)
+    )
     counted = dict(zip(names, pairs.reshape(-1, count).tolist(), strict=True))
     return {
         behaviour: {str(outcome): n for outcome, n in zip(OUTCOMES, counted[behaviour], strict=True)}

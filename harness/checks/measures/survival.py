@@ -12,13 +12,13 @@ then, and there is no upper end. A run without witnesses has no such windows at 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from harness.checks.columns.arrays import Flags, Words
-from harness.checks.columns.traffic import OUTCOMES, Traffic
+from harness.checks.columns.traffic import OUTCOMES, Traffic, traffic_of
 from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.measures.availability import (
@@ -33,7 +33,8 @@ from harness.checks.measures.availability import (
     longest_of,
     windows_from,
 )
-from harness.costly import np, pa, pc
+from harness.checks.screen.so_far import numbers_of
+from harness.costly import np
 from harness.model.history import History
 from harness.model.judgement import Interval, Window
 from harness.model.measures import ARGUMENT_MEASURES, SURVIVING_WRITE, switched_off
@@ -115,9 +116,10 @@ def _on_objects(history: History) -> Flags:
     """Operations of behaviours that write to what is no session: they leave no witness, and are judged by the
     object's own model. One that was never sent has no steps, and is of its behaviour all the same."""
     found = np.zeros(len(history.table), np.bool_)
-    beside = Words(history.table.steps, "does").which({str(one) for one in ON_OBJECTS}.__contains__)
-    found[rows_of(history.table.steps)[beside]] = True
-    behaviours = Words(history.table.operations, "behaviour").codes
+    for these, part in history.table.parts({"steps": ("does",)}):
+        beside = Words(part.steps, "does").which({str(one) for one in ON_OBJECTS}.__contains__)
+        found[these][rows_of(part.steps)[beside]] = True
+    behaviours = traffic_of(history).behaviour
     shown: Flags = np.isin(behaviours, np.unique(behaviours[found]))
     return shown
 
@@ -156,27 +158,33 @@ def _without(traffic: Traffic, gone: Flags) -> Traffic:
 
 def _there(history: History) -> Flags:
     """The operations whose witnesses the primaries hold, all of them."""
-    steps = history.table.steps
-    witness, rows = Words(steps, "witness"), rows_of(steps)
-    left = pa.array(chain.from_iterable(one.witnesses or () for one in _of_primaries(history)), pa.string())
-    held = pc.is_in(witness.texts, value_set=left).to_numpy(zero_copy_only=False)
-    shown: Flags = witness.mapped(held, nothing=False, dtype=np.bool_)
+    numbers = numbers_of(chain.from_iterable(one.witnesses or () for one in _of_primaries(history)))
+    behind = np.uint64((1 << 64) - 1)  # Python gives no text this one
+    left = np.sort(np.append(numbers, behind))
     found = np.zeros(len(history.table), np.bool_)
-    found[rows[witness.known]] = True
-    found[rows[witness.known & ~shown]] = False
+    for these, part in history.table.parts({"steps": ("witness",)}):
+        witness, rows = Words(part.steps, "witness"), rows_of(part.steps)
+        numbers = numbers_of(witness.names())
+        held = left[np.searchsorted(left[:-1], numbers)] == numbers
+        shown: Flags = witness.mapped(held, nothing=False, dtype=np.bool_)
+        found[these][rows[witness.known]] = True
+        found[these][rows[witness.known & ~shown]] = False
     return found
 
 
 def _of_primaries(history: History) -> Iterator[AuditEntry]:
     """What the valid audit read of each session on its primary; of several that call themselves so, the one
     that was promoted last."""
-    said: dict[str, list[AuditEntry]] = defaultdict(list)
-    for entry in history.valid_audit():
-        if entry.role == NodeRole.PRIMARY and entry.witnesses is not None:
-            said[entry.session].append(entry)
-    facts = facts_of(history)
-    for entries in said.values():
-        yield from entries if len(entries) == 1 else (one for one in entries if _owns(facts, one))
+    facts, told = facts_of(history), Counter(one.session for one in _primaries_that_answered(history))
+    for one in _primaries_that_answered(history):
+        if told[one.session] == 1 or _owns(facts, one):
+            yield one
+
+
+def _primaries_that_answered(history: History) -> Iterator[AuditEntry]:
+    for one in history.valid_audit():
+        if one.role == NodeRole.PRIMARY and one.witnesses is not None:
+            yield one
 
 
 def _owns(facts: Facts, entry: AuditEntry) -> bool:

@@ -1,9 +1,10 @@
 """What a session must have held when somebody looked, for all sessions at once: the screen's arithmetic.
 
-Every `field":"value` that was ever written is a token with a random 64-bit number. What a session
-holds is the sum of its tokens' numbers, so a write is one subtraction and one addition, and a look is
-as it must be if the sum of what it saw is the running sum then. Two different contents with one sum
-are as likely as a guess of 64 bits.
+Every `field":"value` is a token with a number of 64 bits, made of its text with Python's keyed hash. What a
+session holds is the sum of its tokens' numbers, so a write is one subtraction and one addition, and a look
+is as it must be if the sum of what it saw is the running sum then. Two different contents with one sum are
+as likely as a guess of 64 bits. Nobody keeps the texts, though what one part of a history writes, later ones
+see.
 
 Premise: the caller keeps only sessions whose steps may have been done in their order. Trap: JSON text
 is cut at `","`, which is only right where nothing in it is escaped; such text gets a number that no sum
@@ -23,17 +24,18 @@ from harness.checks.columns.arrays import (
     Codes,
     Flags,
     Integers,
+    Names,
     give_back,
     in_order_of,
     picked,
 )
 from harness.checks.facts.step_effects import IDENTITY
+from harness.checks.screen.so_far import Held, SoFar, Sums, numbers_of, together
 from harness.costly import np, npt, pa, pc
 
-Sums = npt.NDArray[np.uint64]
-
-
 BACKSLASH = re.compile(rb"\\")
+NEVER = np.uint64(0xB5C05E5510551CE5)
+"""Instead of the sum of a text that cannot be cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +44,27 @@ class Changes:
 
     step: Integers
     """Position of the step; steps of one session stand together, in the order of time."""
-    session: Integers
+    session: Codes
     field: Codes
-    token: Codes
-    """`Tokens` code; -1: the field was removed."""
+    number: Sums
+    """The token's; 0: the field was removed."""
     makes: Flags
     """By a log-in."""
     writes: Flags
     """Sets a value; otherwise it adds to a number or removes it."""
+    adds: Flags
     amount: Integers
     total: Integers
-    """Additions: by how much, and the new total by the reply; removals: 0 and 0."""
+    """Additions: by how much, and the new total by the reply; otherwise 0 and 0."""
+
+    def last_of_each(self, chosen: Integers) -> Held:
+        return Held(
+            session=self.session[chosen],
+            field=self.field[chosen],
+            number=self.number[chosen],
+            writes=self.writes[chosen],
+            total=self.total[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,76 +166,80 @@ def _truths(found: pa.Array) -> Flags:
 
 
 class Tokens:
-    """The tokens of a history and their numbers."""
+    """Tokens, each with its number and the number of its field."""
 
-    def __init__(self, texts: pa.Array) -> None:
-        """`texts`: every token that was written, in any order, equal ones repeated."""
-        packed = texts.dictionary_encode()
-        self.codes: Codes = packed.indices.to_numpy()
-        self.texts: pa.Array = packed.dictionary
-        dice = np.random.default_rng(0x5E5510)
-        numbers = dice.integers(1, 1 << 63, len(self.texts) + 2, dtype=np.uint64)
-        self._never = numbers[-1]
-        numbers[-1] = 0
-        self.numbers: Sums = numbers
-        """By token; the last but one for what nobody wrote, the last (-1) for nothing."""
-        names = pc.list_element(pc.split_pattern(self.texts, '":"', max_splits=1), 0)
-        fields = names.dictionary_encode()
-        self.field: Codes = fields.indices.to_numpy()
-        """By token."""
-        self.fields: list[str] = fields.dictionary.to_pylist()
-
-    def sums(self, contents: Contents) -> Sums:
-        """The sum of each row's tokens; 0 where there is no text."""
-        known = pc.index_in(contents.texts, value_set=self.texts)
-        places = pc.fill_null(known, len(self.texts)).to_numpy()
-        of_text = np.zeros(len(contents) + 1, np.uint64)
-        for begin in range(0, len(contents), ROWS_AT_ONCE):
-            offsets = contents.offsets[begin : begin + ROWS_AT_ONCE + 1]
-            numbers = self.numbers[places[contents.tokens[offsets[0] : offsets[-1]]]]
-            running = np.append(np.zeros(1, np.uint64), np.cumsum(numbers))
-            of_text[begin : begin + len(offsets) - 1] = np.diff(running[offsets - offsets[0]])
-        of_text[:-1][contents.empty] = 0
-        of_text[:-1][contents.escaped] = self._never
-        return picked(of_text, contents.codes)
+    def __init__(self, texts: pa.Array, fields: Names) -> None:
+        self.numbers: Sums = numbers_of(texts.to_pylist())
+        names = pc.list_element(pc.split_pattern(texts, '":"', max_splits=1), 0).dictionary_encode()
+        self.field: Codes = fields.numbers(names.dictionary)[names.indices.to_numpy()]
 
 
-def weigh(changes: Changes, tokens: Tokens, steps: int) -> tuple[Sums, Integers]:
+def sums(contents: Contents) -> Sums:
+    """The sum of each row's tokens; 0 where there is no text."""
+    each = numbers_of(contents.texts.to_pylist())
+    of_text = np.zeros(len(contents) + 1, np.uint64)
+    for begin in range(0, len(contents), ROWS_AT_ONCE):
+        offsets = contents.offsets[begin : begin + ROWS_AT_ONCE + 1]
+        numbers = each[contents.tokens[offsets[0] : offsets[-1]]]
+        running = np.append(np.zeros(1, np.uint64), np.cumsum(numbers))
+        of_text[begin : begin + len(offsets) - 1] = np.diff(running[offsets - offsets[0]])
+    of_text[:-1][contents.empty] = 0
+    of_text[:-1][contents.escaped] = NEVER
+    return picked(of_text, contents.codes)
+
+
+def weigh(changes: Changes, steps: int, so_far: SoFar) -> tuple[Sums, Codes]:
     """What each step adds to the sum of its session; and sessions of which sums alone prove nothing.
 
     Those are sessions in which a field is both set and counted, is set without a log-in having made it,
-    gets the same value twice, or is one of a session's identity; and where a reply's total is not the
-    one before and the amount together.
+    or is one of a session's identity; and where a reply's total is not the one before and the amount
+    together. A session that gets one value twice is such a session too: `SoFar.values` knows.
     """
-    count = len(tokens.fields)
-    key = changes.session * count + changes.field
+    so_far.values.add(
+        together(changes.number, changes.session)[changes.writes], changes.session[changes.writes]
+    )
+    before, all_of = _after_those_before(changes, so_far)
+    key = all_of.session.astype(np.int64) * len(so_far.fields) + all_of.field
     order = in_order_of(key)
-    key, writes, makes = key[order], changes.writes[order], changes.makes[order]
+    key = key[order]
     follows = np.append(False, key[1:] == key[:-1])[: len(key)]
-    numbers = tokens.numbers[changes.token[order]]
-    before = np.where(follows, _shifted(numbers), np.uint64(0))
+    session, number, writes = all_of.session[order], all_of.number[order], all_of.writes[order]
+    total, now = all_of.total[order], order >= before
     added = np.zeros(steps, np.uint64)
-    np.add.at(added, changes.step[order], numbers - before)
-    amount, total = changes.amount[order], changes.total[order]
-    expected = np.where(follows, _shifted(total), 0) + amount
-    identity = np.isin(changes.field[order], [n for n, name in enumerate(tokens.fields) if name in IDENTITY])
+    gained = number - np.where(follows, _shifted(number), np.uint64(0))
+    np.add.at(added, all_of.step[order][now], gained[now])
+    expected = np.where(follows, _shifted(total), 0) + all_of.amount[order]
     odd = follows & (writes != _shifted(writes))
-    odd |= writes & ~makes & (~follows | identity)
-    odd |= ~writes & (changes.token[order] >= 0) & (total != expected)
-    return added, np.concatenate([changes.session[order][odd], _repeating(changes)])
+    own = np.isin(all_of.field[order], so_far.fields.known(pa.array(IDENTITY)))
+    odd |= writes & ~all_of.makes[order] & (~follows | own)
+    odd |= all_of.adds[order] & (total != expected)
+    last = np.append(key[1:] != key[:-1], True)[: len(key)]
+    so_far.held = so_far.held.and_also(all_of.last_of_each(order[last]))
+    return added, session[odd & now]
+
+
+def _after_those_before(changes: Changes, so_far: SoFar) -> tuple[int, Changes]:
+    """The changes behind the last ones of the parts before, and how many these are. They are no longer among
+    those held; nor are those of sessions that are gone, which nothing may change."""
+    now = np.zeros(len(so_far.suspect), np.bool_)
+    now[changes.session] = True
+    held = so_far.held.where(~so_far.gone[so_far.held.session])
+    mine = now[held.session]
+    before, so_far.held = held.where(mine), held.where(~mine)
+    none = np.zeros(len(before.session), np.bool_)
+    nothing = np.zeros(len(before.session), np.int64)
+    return len(none), Changes(
+        step=np.concatenate([nothing, changes.step]),
+        session=np.concatenate([before.session, changes.session]),
+        field=np.concatenate([before.field, changes.field]),
+        number=np.concatenate([before.number, changes.number]),
+        makes=np.concatenate([none, changes.makes]),
+        writes=np.concatenate([before.writes, changes.writes]),
+        adds=np.concatenate([none, changes.adds]),
+        amount=np.concatenate([nothing, changes.amount]),
+        total=np.concatenate([before.total, changes.total]),
+    )
 
 
 def _shifted(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return np.concatenate([values[:1], values[:-1]])
-
-
-def _repeating(changes: Changes) -> Integers:
-    """Sessions in which a value was set twice."""
-    token, session = changes.token[changes.writes], changes.session[changes.writes]
-    shared = np.bincount(token, minlength=1)[token] > 1
-    token, session = token[shared], session[shared]
-    order = np.lexsort((token, session))
-    token, session = token[order], session[order]
-    again = (token[1:] == token[:-1]) & (session[1:] == session[:-1])
-    found: Integers = session[1:][again]
-    return found

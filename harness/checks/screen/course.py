@@ -21,15 +21,49 @@ from harness.checks.columns.arrays import (
     Flags,
     Integers,
     Places,
+    Words,
     integers,
+    picked,
 )
 from harness.checks.facts.step_effects import IDENTITY
 from harness.checks.facts.timelines import EPSILON_US
-from harness.checks.screen.contents import Changes, Contents, Sums, Tokens
+from harness.checks.screen.contents import Changes, Contents, Tokens
+from harness.checks.screen.so_far import SoFar, Sums
 from harness.checks.screen.steps import Steps
 from harness.costly import np, pa
 from harness.model.table import OperationTable
 from harness.model.words import StepKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lives:
+    """How long sessions had to live, after steps of theirs or in the end."""
+
+    gone: Flags
+    """Destroyed by this step or before."""
+    sent_us: Integers
+    """Of the last step so far that set the time-out; `NONE`: none did."""
+    done_us: Integers
+    timeout_us: Integers
+    """What all that set it set it to."""
+
+    def at(self, chosen: Integers | Places) -> Lives:
+        return Lives(
+            gone=self.gone[chosen],
+            sent_us=self.sent_us[chosen],
+            done_us=self.done_us[chosen],
+            timeout_us=self.timeout_us[chosen],
+        )
+
+    def allow(self, sent_us: Integers, done_us: Integers, pttl_ms: Integers) -> Flags:
+        """Looks that found a session when it had to live, with the time that the last setter of its
+        time-out gave it."""
+        earliest_us = self.sent_us + self.timeout_us - EPSILON_US
+        latest_us = self.done_us + self.timeout_us + EPSILON_US
+        left_us = pttl_ms * 1000
+        fits = (pttl_ms >= 0) & (done_us + left_us >= earliest_us) & (sent_us + left_us <= latest_us)
+        found: Flags = (self.sent_us != NONE) & (sent_us <= latest_us) & (fits | (pttl_ms == NONE))
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,39 +72,51 @@ class Course:
 
     sums: Sums
     """After each step; 0 once the session is destroyed."""
-    gone: Flags
-    """Destroyed by this step or before."""
-    setter: Places
-    """Position of the last step so far that set the time-out; -1: none did."""
-    timeout_us: Integers
-    """By session (in the order of `Steps.begin`), what all of its setters set it to."""
+    lives: Lives
 
 
-def course_of(steps: Steps, table: OperationTable, added: Sums) -> tuple[Course, Codes]:
+def course_of(steps: Steps, table: OperationTable, added: Sums, so_far: SoFar) -> tuple[Course, Codes]:
     """The course of every session, made of what each step adds (`added` becomes the sums); and the sessions
-    with more than one time-out."""
+    with more than one time-out. From here on `so_far` knows what is so after these steps."""
+    first = steps.session[steps.begin]
     gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int32)) > 0
+    gone |= picked(so_far.gone[first], steps.group)
     sums = steps.within(np.cumsum(added, out=added))
+    sums += picked(so_far.sums[first], steps.group)
     sums[gone] = 0
-    setter, timeout_us, changed = _setters(steps, table)
-    course = Course(sums=sums, gone=gone, setter=setter, timeout_us=timeout_us)
-    return course, changed
+    lives, changed = _lives(steps, table, gone, so_far)
+    so_far.gone[first] = gone[steps.end]
+    so_far.sums[first] = sums[steps.end]
+    so_far.set_sent_us[first] = lives.sent_us[steps.end]
+    so_far.set_done_us[first] = lives.done_us[steps.end]
+    so_far.timeout_us[first] = lives.timeout_us[steps.end]
+    so_far.begun[first] = True
+    return Course(sums=sums, lives=lives), changed
 
 
-def _setters(steps: Steps, table: OperationTable) -> tuple[Places, Integers, Codes]:
-    """`setter` and `timeout_us`; and the sessions with more than one time-out."""
+def _lives(steps: Steps, table: OperationTable, gone: Flags, so_far: SoFar) -> tuple[Lives, Codes]:
+    """Of each step; and the sessions with more than one time-out."""
     places = np.flatnonzero(steps.are(StepKind.CREATE, StepKind.TOUCH))
     ttl_ms = integers(table.steps, "ttl_ms")[steps.at[places]]
     places, ttl_ms = places[ttl_ms != NONE], ttl_ms[ttl_ms != NONE]
     last = np.full(len(steps), -1, np.int32)
     last[places] = places
     last = np.maximum.accumulate(last)
-    last[last < steps.begin[steps.group]] = -1
-    group = steps.group[places]
-    timeout_us = np.zeros(len(steps.begin), np.int64)
+    own = last >= steps.begin[steps.group]
+    group, first = steps.group[places], steps.session[steps.begin]
+    before_us = so_far.timeout_us[first]
+    timeout_us = before_us.copy()
     timeout_us[group] = ttl_ms * 1000
     differ = (ttl_ms[1:] != ttl_ms[:-1]) & (group[1:] == group[:-1])
-    return last, timeout_us, steps.session[places[1:][differ]]
+    differ = np.append(False, differ)[: len(places)]
+    differ |= (before_us[group] != NONE) & (before_us[group] != ttl_ms * 1000)
+    lives = Lives(
+        gone=gone,
+        sent_us=np.where(own, steps.sent_us[last], picked(so_far.set_sent_us[first], steps.group)),
+        done_us=np.where(own, steps.done_us[last], picked(so_far.set_done_us[first], steps.group)),
+        timeout_us=picked(timeout_us, steps.group),
+    )
+    return lives, steps.session[places[differ]]
 
 
 def seen_amiss(steps: Steps, course: Course, table: OperationTable, shown: Sums) -> Codes:
@@ -81,42 +127,19 @@ def seen_amiss(steps: Steps, course: Course, table: OperationTable, shown: Sums)
     pttl_ms = integers(table.steps, "pttl_ms")
     for begin in range(0, len(looks), ROWS_AT_ONCE):
         these = looks[begin : begin + ROWS_AT_ONCE]
-        at = steps.at[these]
+        at, lives = steps.at[these], course.lives.at(these)
         amiss = shown[at] != course.sums[these]
-        amiss |= ~course.gone[these] & ~in_time(
-            steps, course, these, steps.sent_us[these], steps.done_us[these], pttl_ms[at]
-        )
+        amiss |= ~lives.gone & ~lives.allow(steps.sent_us[these], steps.done_us[these], pttl_ms[at])
         wrong[begin : begin + ROWS_AT_ONCE] = amiss
     found: Codes = steps.session[looks[wrong]]
     return found
 
 
-def in_time(  # noqa: PLR0917 - one look is these four
-    steps: Steps,
-    course: Course,
-    after: Integers | Places,
-    sent_us: Integers,
-    done_us: Integers,
-    pttl_ms: Integers,
-) -> Flags:
-    """Looks that found a session when it had to live, with the time that the last setter of its
-    time-out gave it; `after`: the position of the last step before the look, or its own."""
-    setter, timeout_us = course.setter[after], course.timeout_us[steps.group[after]]
-    earliest_us = steps.sent_us[setter] + timeout_us - EPSILON_US
-    latest_us = steps.done_us[setter] + timeout_us + EPSILON_US
-    left_us = pttl_ms * 1000
-    fits = (pttl_ms >= 0) & (done_us + left_us >= earliest_us) & (sent_us + left_us <= latest_us)
-    found: Flags = (setter >= 0) & (sent_us <= latest_us) & (fits | (pttl_ms == NONE))
-    return found
-
-
-def changes_of(
-    steps: Steps, table: OperationTable, wrote: Contents, identity: Sequence[tuple[str, ...]]
-) -> tuple[Tokens, Changes, Integers]:
+def changes_of(steps: Steps, table: OperationTable, wrote: Contents, so_far: SoFar) -> tuple[Changes, Codes]:
     """Every change of a field; and the sessions with steps that do not say all of what they changed.
 
-    `identity`: of each session, what `step_effects.IDENTITY` must be. A log-in need not list that among what
-    it wrote; where it does, it must be the same.
+    What `step_effects.IDENTITY` must be of a session, its log-in need not list among what it wrote; where it
+    does, it must be the same.
     """
     sets = np.flatnonzero(steps.are(StepKind.CREATE, StepKind.WRITE))
     said = wrote.codes[steps.at[sets]]
@@ -125,51 +148,76 @@ def changes_of(
     sets, said = sets[told], said[told]
     additions = _additions(steps, table)
     untold.append(additions.untold)
-    named = [f'{name}":"{value}' for values in identity for name, value in zip(IDENTITY, values, strict=True)]
-    tokens = Tokens(
-        pa.concat_arrays([wrote.texts, pa.array(additions.texts, pa.string()), pa.array(named, pa.string())])
-    )
-    added, given = np.split(tokens.codes[len(wrote.texts) :], [len(additions.texts)])
-    removes, field, unnamed = _removals(steps, table, tokens)
-    untold.append(unnamed)
+    written = Tokens(wrote.texts, so_far.fields)
+    totals = Tokens(pa.array(additions.texts, pa.string()), so_far.fields)
+    new, given = _identities(steps, table, so_far)
     place, each = _spread(wrote.offsets, said)
-    step, token = np.repeat(sets, each), tokens.codes[wrote.tokens[place]]
-    own = np.isin(tokens.field[token], tokens.field[given])
-    mine = given.reshape(len(identity), len(IDENTITY))[steps.group[step[own]]]
-    same = (mine == token[own][:, None]).any(axis=1) & steps.are(StepKind.CREATE)[step[own]]
+    step, token = np.repeat(sets, each), wrote.tokens[place]
+    number, field = written.numbers[token], written.field[token]
+    own = np.isin(field, given.field)
+    mine = given.numbers.reshape(-1, len(IDENTITY))[new[steps.group[step[own]]]]
+    same = (mine == number[own][:, None]).any(axis=1) & steps.are(StepKind.CREATE)[step[own]]
     untold.append(steps.session[step[own][~same]])
-    makers = np.repeat(steps.begin, len(IDENTITY))
+    removes, removed, unnamed = _removals(steps, table, so_far)
+    untold.append(unnamed)
+    makers = np.repeat(steps.begin[new >= 0], len(IDENTITY))
+    nobody = given.numbers[: len(makers)]
     parts = [
-        _part(makers, given, tokens.field[given]),
-        _part(step[~own], token[~own], tokens.field[token[~own]]),
-        _part(additions.step, added[additions.text], tokens.field[added[additions.text]], additions),
-        _part(removes, np.full(len(removes), NO_CODE, np.int32), field),
+        _part(makers, nobody, given.field[: len(makers)]),
+        _part(step[~own], number[~own], field[~own]),
+        _part(additions.step, totals.numbers[additions.text], totals.field[additions.text], additions),
+        _part(removes, np.zeros(len(removes), np.uint64), removed),
     ]
-    return tokens, _in_order(steps, parts), np.concatenate(untold)
+    return _in_order(steps, parts), np.concatenate(untold)
 
 
-_Part: TypeAlias = "tuple[Integers | Places, Codes, Codes, Integers, Integers]"
-"""Step, token, field, amount and total of some changes."""
+def _identities(steps: Steps, table: OperationTable, so_far: SoFar) -> tuple[Codes, Tokens]:
+    """Of each session here, its place among those that begin here (behind them all, if it does not); and what
+    those that do must be, `IDENTITY` of each, followed by what nobody is."""
+    begins = ~so_far.begun[steps.session[steps.begin]]
+    place = np.full(len(begins), -1, np.int32)
+    place[begins] = np.arange(int(begins.sum()))
+    at = steps.begin[begins]
+    rows, ids = steps.row[at], integers(table.operations, "id")
+    users = Words(table.operations, "user")
+    told = zip(
+        so_far.sessions.texts(steps.session[at]),
+        users.texts.take(pa.array(users.codes[rows])).to_pylist(),
+        map(str, ids[rows].tolist()),
+        strict=True,
+    )
+    nobody = ("",) * len(IDENTITY)
+    tokens = [
+        f'{name}":"{value}'
+        for values in (*told, nobody)
+        for name, value in zip(IDENTITY, values, strict=True)
+    ]
+    return place, Tokens(pa.array(tokens, pa.string()), so_far.fields)
 
 
-def _part(step: Integers | Places, token: Codes, field: Codes, counted: _Additions | None = None) -> _Part:
+_Part: TypeAlias = "tuple[Integers | Places, Sums, Codes, Flags, Integers, Integers]"
+"""Step, token's number and field of some changes, whether they add, amount and total."""
+
+
+def _part(step: Integers | Places, number: Sums, field: Codes, counted: _Additions | None = None) -> _Part:
     if counted is not None:
-        return step, token, field, counted.amount, counted.total
+        return step, number, field, np.ones(len(step), np.bool_), counted.amount, counted.total
     nothing = np.zeros(len(step), np.int64)
-    return step, token, field, nothing, nothing
+    return step, number, field, np.zeros(len(step), np.bool_), nothing, nothing
 
 
 def _in_order(steps: Steps, parts: Sequence[_Part]) -> Changes:
-    step, token, field, amount, total = (np.concatenate(column) for column in zip(*parts, strict=True))
+    step, number, field, adds, amount, total = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(step, stable=True)
-    step = step[order]
+    step = step[order].astype(np.int64)
     return Changes(
         step=step,
-        session=steps.session[step].astype(np.int64),
+        session=steps.session[step],
         field=field[order],
-        token=token[order],
+        number=number[order],
         makes=steps.are(StepKind.CREATE)[step],
         writes=steps.are(StepKind.CREATE, StepKind.WRITE)[step],
+        adds=adds[order],
         amount=amount[order],
         total=total[order],
     )
@@ -194,7 +242,7 @@ class _Additions:
     """Of each, its place in `texts`."""
     texts: list[str]
     """The tokens that the replies show."""
-    untold: Integers
+    untold: Codes
     """Sessions in which one of them does not say so."""
 
 
@@ -228,12 +276,13 @@ def _one_number(text: str) -> tuple[str, int]:
     return next(iter(numbers.items())) if len(numbers) == 1 and "\\" not in text else ("", 0)
 
 
-def _removals(steps: Steps, table: OperationTable, tokens: Tokens) -> tuple[Integers, Codes, Integers]:
+def _removals(steps: Steps, table: OperationTable, so_far: SoFar) -> tuple[Integers, Codes, Codes]:
     """Steps that remove a field that ever had a value, and the field; sessions that do not name one."""
     step = np.flatnonzero(steps.are(StepKind.REMOVE_FIELD))
     removed = steps.words(table, "removed", step)
-    place = {name: n for n, name in enumerate(tokens.fields)}
     names = [msgspec.json.decode(text, type=tuple[str, ...]) for text in removed.names()]
-    fields = np.array([*(place.get(one[0], -1) if len(one) == 1 else -2 for one in names), -2], np.int32)
+    known = so_far.fields.known(pa.array([one[0] if one else "" for one in names], pa.string()))
+    alone = np.array([len(one) == 1 for one in names], np.bool_)
+    fields = np.append(np.where(alone, np.maximum(known, NO_CODE), -2), -2).astype(np.int32)
     field = fields[removed.codes]
     return step[field >= 0], field[field >= 0], steps.session[step[field == -2]]

@@ -5,6 +5,9 @@ may have been carried out in the order in which they stand, every look and the a
 was written before, and every time to live fits the touch before. No check has anything to say about such a
 session. All others are *suspects*; their operations, and only theirs, become records for the checks.
 
+A long history is read once, part by part (`OperationTable.parts`); `so_far` carries what one part must know
+of those before it. So the memory that screening takes hardly grows with the run.
+
 Conditions here are sufficient, never necessary: in doubt a session is a suspect, which costs time and
 changes nothing. Trap: whoever adds a check, or a kind of step, asks whether it can find something in
 what is called clean here. Kinds of steps that this module does not know make suspects.
@@ -32,11 +35,13 @@ from harness.checks.columns.arrays import (
     give_back,
     integers,
     known,
+    picked,
 )
-from harness.checks.columns.traffic import OUTCOMES, Traffic, traffic_of
-from harness.checks.screen.audit import agreed_on, contradicted, said
-from harness.checks.screen.contents import Contents, Sums, Tokens, contents_of, weigh
+from harness.checks.columns.traffic import OUTCOMES, WRITING_STEPS, Traffic, traffic_of
+from harness.checks.screen.audit import agreed_on, contradicted
+from harness.checks.screen.contents import Contents, contents_of, sums, weigh
 from harness.checks.screen.course import changes_of, course_of, seen_amiss
+from harness.checks.screen.so_far import SoFar, Sums, chained, numbers_of
 from harness.checks.screen.steps import (
     ON_SESSIONS,
     SESSION_BITS,
@@ -45,7 +50,7 @@ from harness.checks.screen.steps import (
     misordered,
     steps_in_order,
 )
-from harness.costly import np, pa
+from harness.costly import np
 from harness.model.attempt_results import REPLY
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
@@ -94,21 +99,27 @@ def screen(history: History) -> Screened:
 
 
 def _screen(history: History) -> Screened:
-    ids = integers(history.table.operations, "id")
-    if not (ids[1:] > ids[:-1]).all():
-        return Screened(suspects=history)
-    with ThreadPoolExecutor(1) if len(ids) > ROWS_AT_ONCE else _AtOnce() as beside:
-        cut = _cut_beside(history, beside)
-        sessions = _Sessions(history.table, traffic_of(history))
-        steps = _look_at_steps(sessions, history, cut, beside)
-    if steps is None:
-        return Screened(suspects=history)
-    rows = np.flatnonzero(sessions.suspect[sessions.of.codes])
-    if len(rows) == len(ids):
-        return Screened(suspects=history)
+    traffic = traffic_of(history)
+    everything_suspect = Screened(suspects=history)
+    if not (traffic.id[1:] > traffic.id[:-1]).all() or (traffic.done_us >= 1 << TIME_BITS).any():
+        return everything_suspect
+    so_far, whose, made = SoFar(), list[Codes](), list[_Made]()
+    with ThreadPoolExecutor(1) if len(traffic) > ROWS_AT_ONCE else _AtOnce() as beside:
+        for part in _cut_ahead(history.table, beside):
+            session_of, logins = _look_at(part, traffic.where(part.these), history, so_far)
+            whose.append(session_of)
+            made.append(logins)
+            give_back(len(part.table))
+            del part
+    if len(so_far.sessions) > 1 << SESSION_BITS:
+        return everything_suspect
+    so_far.conclude()
+    _look_at_audit(history, so_far)
+    rows = np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *(so_far.suspect[one] for one in whose)]))
+    if len(rows) == len(traffic):
+        return everything_suspect
     return Screened(
-        suspects=replace(history, operations=history.table.take(rows)),
-        clean=_clean(sessions, steps),
+        suspects=replace(history, operations=history.table.take(rows)), clean=_clean(so_far, made)
     )
 
 
@@ -121,146 +132,160 @@ class _AtOnce(Executor):
         return done
 
 
-def _cut_beside(history: History, beside: Executor) -> list[Future[Contents]]:
-    """Begin with what is costly about a screen and needs nothing else: `wrote`, then `saw`, cut into
-    tokens. What the audit saw is cut together with `saw`; its rows come last."""
-    steps = history.table.steps
-
-    def seen() -> Iterator[pa.Array]:
-        yield from chunks(steps, "saw")
-        yield said(history.audit)
-
-    return [beside.submit(contents_of, chunks(steps, "wrote")), beside.submit(contents_of, seen())]
-
-
-class _Sessions:
-    """Sessions by their code in the column `session`, and which of them are suspects."""
-
-    def __init__(self, table: OperationTable, traffic: Traffic) -> None:
-        self.of = Words(table.operations, "session")
-        self.user = Words(table.operations, "user")
-        self.traffic = traffic
-        self.suspect = np.zeros(len(self.of), np.bool_)
-        rows = np.arange(len(table))
-        self.first = np.zeros(len(self.of), np.int64)
-        self.first[self.of.codes[::-1]] = rows[::-1]  # what is assigned last stays
-        self._by_operations(table)
-
-    def blame(self, sessions: Codes | Integers) -> None:
-        self.suspect[sessions] = True
-
-    def blame_user_of(self, rows: Integers) -> None:
-        """Everything that these operations' users had: some of it is told by several sessions."""
-        users = np.zeros(len(self.user), np.bool_)
-        users[self.user.codes[rows]] = True
-        self.suspect |= users[self.user.codes[self.first]]
-
-    def identity_of(self, steps: Steps) -> list[tuple[str, str, str]]:
-        """What the log-in of each session in `steps` made it: `step_effects.IDENTITY`."""
-        names, users = self.of.names(), self.user.names()
-        rows = steps.row[steps.begin]
-        return [
-            (names[session], users[user], str(number))
-            for session, user, number in zip(
-                steps.session[steps.begin].tolist(),
-                self.user.codes[rows].tolist(),
-                self.traffic.id[rows].tolist(),
-                strict=True,
-            )
-        ]
-
-    def _by_operations(self, table: OperationTable) -> None:
-        """Not acked, without an end, of another user or shard than the session's first."""
-        traffic, codes = self.traffic, self.of.codes
-        first = self.first[codes]
-        has_steps = np.zeros(len(table), np.bool_)
-        has_steps[rows_of(table.steps)] = True
-        never_sent = traffic.with_outcome(Outcome.NOT_SENT) & ~has_steps
-        whole = traffic.with_outcome(Outcome.ACKED) & has_steps
-        whole &= (traffic.sent_us != NONE) & (traffic.done_us != NONE)
-        whole |= never_sent
-        whole &= (self.user.codes == self.user.codes[first]) & (traffic.shard == traffic.shard[first])
-        self.blame(codes[~whole])
-        self.blame(codes[self.of.which(lambda name: not name) | self.user.which(lambda name: not name)])
-        listing = Words(table.steps, "does").equal(StepKind.INDEX_READ)
-        self.blame_user_of(np.unique(rows_of(table.steps)[listing]))
-        rows = rows_of(table.attempts)
-        self.blame(codes[rows[~Words(table.attempts, "result").equal(REPLY)]])
-
-
-def _look_at_steps(
-    sessions: _Sessions, history: History, cut: list[Future[Contents]], beside: Executor
-) -> Steps | None:
-    """The steps on sessions, in order; None: numbers beyond what the screen can hold. Takes from `cut`
-    what it has used, so that it can go."""
-    table, traffic = history.table, sessions.traffic
-    rows = rows_of(table.steps)
-    does = Words(table.steps, "does")
-    if (traffic.done_us >= 1 << TIME_BITS).any() or len(sessions.of) > 1 << SESSION_BITS:
-        return None
-    whose, reads = sessions.of.codes, does.equal(StepKind.READ)
-    _beyond_one_session(sessions, table, rows, does)
-    sessions.blame(whose[rows[~_acked_at_once(traffic, table, rows)]])
-    give_back(len(rows))
-    steps = steps_in_order(table, sessions.of.codes, does)
-    without = np.ones(len(sessions.of), np.bool_)
-    without[steps.session] = False
-    sessions.suspect |= without
-    if not history.plan.scenario.workload.guarded_writes:
-        # HDEL 1 then says that the field was there, which sums do not tell.
-        sessions.blame(steps.session[steps.are(StepKind.REMOVE_FIELD)])
-    sessions.blame(misordered(steps))
-    give_back(len(rows))
-    tokens, changes, untold = changes_of(steps, table, cut.pop(0).result(), sessions.identity_of(steps))
-    seen = beside.submit(_summed, tokens, cut.pop())
-    give_back(len(rows))
-    added, odd = weigh(changes, tokens, len(steps))
-    del changes
-    course, changed = course_of(steps, table, added)
-    sessions.blame(np.concatenate([untold, odd, changed]))
-    looks = beside.submit(lambda: seen_amiss(steps, course, table, seen.result().sums))
-    give_back(len(rows))
-    audited = agreed_on(history, sessions.of, steps, traffic)
-    sessions.blame(audited.doubted)
-    sums, something = seen.result().sums, seen.result().something
-    sessions.blame(whose[rows[reads != something[: len(rows)]]])
-    sessions.blame(contradicted(audited, steps, course, traffic, sums[len(rows) :]))
-    sessions.blame(looks.result())
-    return steps
+COLUMNS = {
+    "operations": ("session", "user"),
+    "steps": (
+        *("does", "session", "member", "members", "sent_us", "done_us", "outcome", "error"),
+        *("effective", "attempts", "wrote", "saw", "added", "added_now", "removed", "ttl_ms", "pttl_ms"),
+        "witness",
+    ),
+    "attempts": ("result", "n", "sent_us"),
+}
+"""What is read of each part; `Traffic` has the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Looks:
-    """Of each step, and then of each entry of the audit."""
+class _Part:
+    """A part of a history, and what is costly about it: `wrote` and `saw` cut into tokens."""
 
-    sums: Sums
-    something: Flags
+    these: slice
+    """Of the history's operations."""
+    table: OperationTable
+    wrote: Contents
+    shown: Sums
+    """Of each step, the sum of what it saw."""
+    shows: Flags
     """It shows something, were it only that there is nothing."""
 
 
-def _summed(tokens: Tokens, saw: Future[Contents]) -> _Looks:
-    contents = saw.result()
-    return _Looks(sums=tokens.sums(contents), something=contents.codes != NO_CODE)
+def _cut_ahead(table: OperationTable, beside: Executor) -> Iterator[_Part]:
+    """Part by part, the next one always being read and cut already."""
+    parts = table.parts(COLUMNS)
+
+    def cut() -> _Part | None:
+        these, part = next(parts, (None, None))
+        if these is None or part is None:
+            return None
+        saw = contents_of(chunks(part.steps, "saw"))
+        return _Part(
+            these=these,
+            table=part,
+            wrote=contents_of(chunks(part.steps, "wrote")),
+            shown=sums(saw),
+            shows=saw.codes != NO_CODE,
+        )
+
+    ahead = beside.submit(cut)
+    while (part := ahead.result()) is not None:
+        ahead = beside.submit(cut)
+        yield part
+        del part
 
 
-def _beyond_one_session(sessions: _Sessions, table: OperationTable, rows: Integers, does: Words) -> None:
-    """Operations on more than their own session: all that they touch, and all of their users'."""
-    own = sessions.of.codes[rows]
-    told = [Words(table.steps, name).same_as(sessions.of) for name in ("session", "member")]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Made:
+    """The log-ins of a part: what each made, for whom, and when it was sent."""
+
+    session: Codes
+    user: Codes
+    sent_us: Integers
+
+
+def _look_at(part: _Part, traffic: Traffic, history: History, so_far: SoFar) -> tuple[Codes, _Made]:
+    """Blame whoever is not beyond doubt; of each operation, its session's number; and the log-ins."""
+    table = part.table
+    rows, does = rows_of(table.steps), Words(table.steps, "does")
+    whose, users = _look_at_operations(table, traffic, so_far)
+    _beyond_one_session(table, whose, users, does, so_far)
+    so_far.blame(whose[rows[~_acked_at_once(traffic, table, rows)]])
+    so_far.blame(whose[rows[does.equal(StepKind.READ) != part.shows]])
+    steps = steps_in_order(table, whose, does)
+    if not history.plan.scenario.workload.guarded_writes:
+        # HDEL 1 then says that the field was there, which sums do not tell.
+        so_far.blame(steps.session[steps.are(StepKind.REMOVE_FIELD)])
+    so_far.blame(misordered(steps, so_far))
+    changes, untold = changes_of(steps, table, part.wrote, so_far)
+    added, odd = weigh(changes, len(steps), so_far)
+    del changes
+    course, changed = course_of(steps, table, added, so_far)
+    so_far.blame(np.concatenate([untold, odd, changed]))
+    so_far.blame(seen_amiss(steps, course, table, part.shown))
+    _look_at_witnesses(steps, table, so_far)
+    ends_us = np.maximum.reduceat(traffic.done_us[steps.row], steps.begin) if len(steps) else steps.done_us
+    first = steps.session[steps.begin]
+    so_far.over_us[first] = np.maximum(so_far.over_us[first], ends_us)
+    at = np.flatnonzero(steps.are(StepKind.CREATE))
+    return whose, _Made(session=steps.session[at], user=users[steps.row[at]], sent_us=steps.sent_us[at])
+
+
+def _look_at_operations(table: OperationTable, traffic: Traffic, so_far: SoFar) -> tuple[Codes, Codes]:
+    """Session and user of each operation, by number. Blames those with an operation that is not acked, has no
+    end, or is of another user or shard than the session's first."""
+    names, people = Words(table.operations, "session"), Words(table.operations, "user")
+    whose: Codes = picked(so_far.number(names.texts), names.codes)
+    users: Codes = picked(so_far.users.numbers(people.texts), people.codes)
+    new = np.flatnonzero(so_far.user[whose] == NO_CODE)[::-1]  # what is assigned last stays
+    so_far.user[whose[new]] = users[new]
+    so_far.shard[whose[new]] = traffic.shard[new]
+    has_steps = np.zeros(len(table), np.bool_)
+    has_steps[rows_of(table.steps)] = True
+    never_sent = traffic.with_outcome(Outcome.NOT_SENT) & ~has_steps
+    whole = traffic.with_outcome(Outcome.ACKED) & has_steps
+    whole &= (traffic.sent_us != NONE) & (traffic.done_us != NONE)
+    whole |= never_sent
+    whole &= (users == so_far.user[whose]) & (traffic.shard == so_far.shard[whose])
+    so_far.blame(whose[~whole])
+    so_far.blame(whose[names.which(lambda name: not name) | people.which(lambda name: not name)])
+    rows = rows_of(table.attempts)
+    so_far.blame(whose[rows[~Words(table.attempts, "result").equal(REPLY)]])
+    return whose, users
+
+
+def _beyond_one_session(
+    table: OperationTable, whose: Codes, users: Codes, does: Words, so_far: SoFar
+) -> None:
+    """Operations on more than their own session: all that they touch, and all that their users had, as some
+    of it is told by several sessions. So with those that ask which sessions a user has."""
+    rows = rows_of(table.steps)
+    own = picked(whose, rows)
     beyond = ~does.which({*ON_SESSIONS, *NEUTRAL}.__contains__)
-    for codes in told:
-        beyond |= (codes != NO_CODE) & (codes != own)
+    told = [Words(table.steps, name) for name in ("session", "member")]
+    for words in told:
+        numbers = words.mapped(so_far.sessions.known(words.texts), nothing=NO_CODE, dtype=np.int32)
+        beyond |= words.known & (numbers != own)
     members = Words(table.steps, "members")
     beyond |= members.known
-    for codes in told:
-        other = codes[beyond]
-        sessions.blame(other[other >= 0])
-    place = {name: n for n, name in enumerate(sessions.of.names())}
-    for text in members.names():
-        listed = msgspec.json.decode(text, type=tuple[str, ...])
-        sessions.blame(np.array([place[one] for one in listed if one in place], np.int64))
-    sessions.blame(own[beyond])
-    sessions.blame_user_of(rows[beyond])
+    for words in told:
+        so_far.blame_named(words.at(beyond))
+    for text in members.at(members.known):
+        so_far.blame_named(msgspec.json.decode(text, type=tuple[str, ...]))
+    so_far.blame(own[beyond])
+    asking = np.concatenate([rows[beyond], rows[does.equal(StepKind.INDEX_READ)]])
+    so_far.blamed_users.update(np.unique(users[asking]).tolist())
+
+
+def _look_at_witnesses(steps: Steps, table: OperationTable, so_far: SoFar) -> None:
+    """Note every witness that a session must have in the end, and its place among the session's."""
+    leaving = np.flatnonzero(steps.are(StepKind.CREATE, *WRITING_STEPS))
+    witness = steps.words(table, "witness", leaving)
+    leaving, codes = leaving[witness.known], witness.codes[witness.known]
+    numbers = picked(numbers_of(witness.names()), codes)
+    sessions = steps.session[leaving]
+    so_far.witnesses.add(numbers, sessions)
+    begins = np.append(True, sessions[1:] != sessions[:-1])[: len(sessions)]
+    at = np.arange(len(sessions))
+    place = at - np.maximum.accumulate(np.where(begins, at, 0)) + so_far.left[sessions]
+    np.add.at(so_far.chain, sessions, chained(numbers, place))
+    np.add.at(so_far.left, sessions, 1)
+
+
+def _look_at_audit(history: History, so_far: SoFar) -> None:
+    """Blame whomever the nodes do not agree on in the end, and who is not as the steps left it."""
+    audited = agreed_on(history, so_far)
+    doubted = np.ones(len(so_far.suspect), np.bool_)
+    doubted[audited.sessions] = False
+    so_far.suspect |= doubted
+    so_far.blame(contradicted(audited, so_far))
 
 
 def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers) -> Flags:
@@ -290,12 +315,12 @@ def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers) -> F
     return good
 
 
-def _clean(sessions: _Sessions, steps: Steps) -> Clean:
-    clean = ~sessions.suspect
-    made = np.flatnonzero(steps.are(StepKind.CREATE) & clean[steps.session])
+def _clean(so_far: SoFar, made: list[_Made]) -> Clean:
+    clean = ~so_far.suspect
+    good = [clean[one.session] for one in made]
     return Clean(
         sessions=int(clean.sum()),
-        users=tuple(sessions.user.names()),
-        user=sessions.user.codes[steps.row[made]],
-        logged_in_us=steps.sent_us[made],
+        users=tuple(so_far.users.all()),
+        user=np.concatenate([one.user[fine] for one, fine in zip(made, good, strict=True)]),
+        logged_in_us=np.concatenate([one.sent_us[fine] for one, fine in zip(made, good, strict=True)]),
     )

@@ -1,8 +1,8 @@
-"""The steps on sessions in the order of time, and what is wrong with them: part of the screen.
+"""The steps on sessions in one part of a history, in the order of time, and what is wrong with them.
 
 Steps of one session stand together, by operation and number; that they may have been carried out in
 this order is the first thing that `misordered` proves. From then on "before" is "to the left".
-Everything that finds something answers with session codes.
+Everything that finds something answers with the numbers of sessions.
 
 Trap: a touch's look travels in the same pipeline as the touch, so it stands left of it, though both
 have one beginning and one end. Other steps overlap as well; which order is meant is always this one.
@@ -23,6 +23,7 @@ from harness.checks.columns.arrays import (
     integers,
     picked,
 )
+from harness.checks.screen.so_far import SoFar
 from harness.costly import np, npt
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import StepKind
@@ -98,7 +99,7 @@ class Steps:
 
 
 def steps_in_order(table: OperationTable, session_of: Codes, does: Words) -> Steps:
-    """`session_of`: of every operation, its session's code."""
+    """`session_of`: of every operation, its session's number."""
     place = {str(kind): n for n, kind in enumerate(ON_SESSIONS)}
     kinds = does.mapped([place.get(name, -1) for name in does.names()], nothing=-1, dtype=np.int8)
     rows = rows_of(table.steps)
@@ -119,7 +120,7 @@ def steps_in_order(table: OperationTable, session_of: Codes, does: Words) -> Ste
     )
 
 
-def misordered(steps: Steps) -> Integers:
+def misordered(steps: Steps, so_far: SoFar) -> Codes:
     """Sessions whose steps cannot have been carried out in this order, or that are not begun by their
     only log-in.
 
@@ -128,13 +129,21 @@ def misordered(steps: Steps) -> Integers:
     that was seen agrees with it, no promise was broken.
     """
     creates, destroys = steps.are(StepKind.CREATE), steps.are(StepKind.DESTROY)
+    first = steps.session[steps.begin]
     gone = steps.within(np.cumsum(destroys, dtype=np.int32))
+    gone += picked(so_far.gone[first], steps.group)
     wrong = creates
-    wrong[steps.begin] ^= True
+    wrong[steps.begin] ^= ~so_far.begun[first]
     wrong |= steps.changing & (gone > destroys)
+    before_us = so_far.latest_us[first]
+    wrong[steps.begin] |= before_us >= steps.done_us[steps.begin]
     session = steps.group.astype(np.int64) << TIME_BITS
     latest_us = session + steps.sent_us
+    latest_us[steps.begin] = np.maximum(
+        latest_us[steps.begin], session[steps.begin] + np.maximum(before_us, 0)
+    )
     np.maximum.accumulate(latest_us, out=latest_us)
+    so_far.latest_us[first] = latest_us[steps.end] - session[steps.end]
     session += steps.done_us
     wrong[1:] |= latest_us[:-1] >= session[1:]
-    return steps.session[wrong].astype(np.int64)
+    return steps.session[wrong]

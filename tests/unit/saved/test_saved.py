@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from unittest import mock
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -20,6 +21,7 @@ from harness import history, saved
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, UsageError
 from harness.faults import FAULTS
+from harness.history.packed_audit import PackedAudit
 from harness.model.history import History
 from harness.model.judgement import Judgement
 from harness.model.records import Closing, Opening
@@ -289,8 +291,11 @@ def test_damaged_scenario_is_inconclusive_and_listed(
 
 @pytest.fixture
 def long_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every run is read like a long one: each column when it is asked for."""
+    """Every run is written and read like a long one: a few operations at a time, the audit packed."""
     monkeypatch.setattr("harness.history.columns.SMALL_BYTES", 0)
+    monkeypatch.setattr("harness.history.columns.GROUP_OPERATIONS", 1)
+    monkeypatch.setattr("harness.history.columns.OVERLAP_OPERATIONS", 1)
+    monkeypatch.setattr("harness.history.reading.LONG_BYTES", 0)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -298,10 +303,23 @@ def long_run(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_long_run_is_judged_like_a_short_one(
     story: Callable[[], Past], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Columns that are read one by one say the same as a file that is read at once."""
-    short = judge_folder(closed_attempt(tmp_path / "short", story)).judgement
+    """Columns that are read part by part, and a packed audit, say the same as files that are read at once."""
+    short = closed_attempt(tmp_path / "short", story)
+    judgement, past = judge_folder(short).judgement, read_run(short)
     request.getfixturevalue("long_run")
-    assert judge_folder(closed_attempt(tmp_path / "long", story)).judgement == short
+    long = Path(shutil.copytree(_closed.__wrapped__(story), tmp_path / "long"))
+    assert judge_folder(long).judgement == judgement
+    read = read_run(long, in_memory=False)
+    assert (*read.audit,) == past.audit
+    assert (len(read.audit), read.audit[0], read.audit[-2:]) == (
+        len(past.audit),
+        past.audit[0],
+        list(past.audit[-2:]),
+    )
+    assert isinstance(read.audit, PackedAudit)
+    parts = list(read.table.parts({"steps": ("does",)}))
+    assert [(these.start, these.stop) for these, _ in parts[:2]] == [(0, 1), (1, 2)]
+    assert sum(len(part) for _, part in parts) == len(past.operations)
 
 
 @pytest.mark.usefixtures("long_run")
@@ -314,6 +332,48 @@ def test_file_that_changes_while_a_long_run_is_read_is_damage(name: str, tmp_pat
     (folder / f"{name}.parquet").write_bytes(b"PAR1")
     with pytest.raises(UsageError, match=f"column {column} cannot be read"):
         table[column]
+    with pytest.raises(UsageError, match="a row group cannot be read"):
+        next(table.parts([column]))
+
+
+@pytest.mark.usefixtures("long_run")
+def test_audit_that_is_not_in_order_is_put_in_order(tmp_path: Path) -> None:
+    """Also where it is long; and a line that is none is named by its number."""
+    folder = closed_attempt(tmp_path / "run", stories.logged_out)
+    audit = [*read_run(folder).audit]
+    packed = folder / "history.jsonl.gz"
+    lines = gzip.decompress(packed.read_bytes()).splitlines(keepends=True)
+    places = [n for n, line in enumerate(lines) if line.startswith(b'{"type":"audit"')]
+    assert len(places) == len(audit) > 1
+    late = lines[places[0]].replace(b'"sent_us":30000000', b'"sent_us":30000900')
+    assert late != lines[places[0]]
+    lines[places[0]] = late
+    (folder / "history.jsonl").write_bytes(b"".join(lines[:-1]))
+    packed.unlink()
+    found = [*read_run(folder).audit]
+    assert (found[:-1], found[-1].sent_us, found[-1].session) == (audit[1:], 30_000_900, audit[0].session)
+    lines[places[1]] = b"{}\n"
+    (folder / "history.jsonl").write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(UsageError, match=f"line {places[1] + 1}: "):
+        read_run(folder)
+
+
+@pytest.mark.usefixtures("long_run")
+def test_columns_of_two_runs_do_not_belong_together(tmp_path: Path) -> None:
+    """Neither with more groups than operations have, nor with steps of other operations."""
+    short, long = (
+        read_run(
+            shutil.copytree(_closed.__wrapped__(story), tmp_path / story.__name__), in_memory=False
+        ).table
+        for story in (stories.over_budget, stories.lost_session)
+    )
+    assert len(short) < len(long)
+    for mixed in (replace(short, steps=long.steps), replace(long, attempts=short.attempts)):
+        with pytest.raises(UsageError, match="not in the same groups"):
+            list(mixed.parts({}))
+    steps = mock.Mock(parts=lambda _: iter([part.steps for _, part in long.parts({})][::-1]))
+    with pytest.raises(UsageError, match="expected rows of 1 operations"):
+        list(replace(long, steps=steps).parts({}))
 
 
 def test_bug_in_judging_one_scenario_leaves_the_others(

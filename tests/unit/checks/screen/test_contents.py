@@ -8,164 +8,132 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from harness.checks.screen.contents import Changes, Tokens, contents_of, weigh
+from harness.checks.columns.arrays import Names
+from harness.checks.screen.contents import NEVER, Changes, Tokens, contents_of, sums, weigh
+from harness.checks.screen.so_far import SoFar, Twice, chained, numbers_of
 
-WRITTEN = ('theme":"1:theme', 'ip":"1:ip', 'theme":"1:theme', 'theme":"2:theme', 'sid":"s1', 'cart:1":"1')
-
-
-def tokens(*texts: str) -> Tokens:
-    return Tokens(pa.array(texts or WRITTEN, pa.string()))
+THEME, IP, OTHER = 'theme":"1:theme', 'ip":"1:ip', 'theme":"2:theme'
 
 
-def number(known: Tokens, text: str) -> int:
-    return int(known.numbers[known.texts.to_pylist().index(text)])
+def n(text: str) -> int:
+    return int(numbers_of([text])[0])
 
 
-def sums(known: Tokens, *chunks: Sequence[str | None], packed: bool = False) -> list[int]:
+def summed(*chunks: Sequence[str | None], packed: bool = False) -> list[int]:
     arrays = [pa.array(chunk, pa.string()) for chunk in chunks]
-    return known.sums(contents_of(one.dictionary_encode() if packed else one for one in arrays)).tolist()
+    return sums(contents_of(one.dictionary_encode() if packed else one for one in arrays)).tolist()
 
 
 def test_token_is_a_field_with_its_value() -> None:
-    """Equal ones are one; each has its field."""
-    known = tokens()
-    assert known.texts.to_pylist() == [
-        'theme":"1:theme',
-        'ip":"1:ip',
-        'theme":"2:theme',
-        'sid":"s1',
-        'cart:1":"1',
-    ]
-    assert known.codes.tolist() == [0, 1, 0, 2, 3, 4]
-    assert known.fields == ["theme", "ip", "sid", "cart:1"]
-    assert known.field.tolist() == [0, 1, 0, 2, 3]
-    assert len({*known.numbers.tolist()}) == 7
-    assert known.numbers[-1] == 0
-    assert all(known.numbers[:-1])
-    assert tokens('a":"b":"c').fields == ["a"]
+    """Equal ones have one number; each has its field, whose number is the same ever after."""
+    fields = Names()
+    known = Tokens(pa.array([THEME, IP, THEME, OTHER, 'cart:1":"1'], pa.string()), fields)
+    assert fields.all() == ["theme", "ip", "cart:1"]
+    assert known.field.tolist() == [0, 1, 0, 0, 2]
+    assert known.numbers.tolist() == [n(THEME), n(IP), n(THEME), n(OTHER), n('cart:1":"1')]
+    assert len({*known.numbers.tolist(), 0, int(NEVER)}) == 6
+    assert Tokens(pa.array(['a":"b":"c', IP], pa.string()), fields).field.tolist() == [3, 1]
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_content_is_the_sum_of_its_tokens(packed: bool) -> None:
     """In whatever order; nothing is nought, and so is no text at all."""
-    known = tokens()
-    theme, ip, other = (number(known, one) for one in ('theme":"1:theme', 'ip":"1:ip', 'theme":"2:theme'))
-    both = (theme + ip) % 2**64
-    found = sums(
-        known,
+    both = (n(THEME) + n(IP)) % 2**64
+    found = summed(
         ['{"theme":"1:theme","ip":"1:ip"}', '{"ip":"1:ip","theme":"1:theme"}', "{}", None],
         ['{"theme":"2:theme"}', '{"theme":"1:theme","ip":"1:ip"}'],
         packed=packed,
     )
-    assert found == [both, both, 0, 0, other, both]
-    assert sums(known) == []
-    assert sums(known, [], [None], packed=packed) == [0]
+    assert found == [both, both, 0, 0, n(OTHER), both]
+    assert summed() == []
+    assert summed([], [None], packed=packed) == [0]
 
 
-def test_text_that_nobody_wrote_has_no_content_that_can_be() -> None:
-    """A value of nobody, or one that JSON writes in another way."""
-    known = tokens()
-    right = number(known, 'theme":"1:theme')
-    (unwritten, escaped, beside) = sums(
-        known, ['{"theme":"9:theme"}', '{"theme":"1:\\"theme"}', '{"theme":"1:theme"}']
-    )
-    assert beside == right
-    assert len({0, right, unwritten, escaped}) == 4
-    assert unwritten == int(known.numbers[-2])
-    # What is escaped is escaped also where its tokens are known.
-    quoted = tokens('theme":"a\\\\b')
-    (found,) = sums(quoted, ['{"theme":"a\\\\b"}'])
-    assert found not in quoted.numbers.tolist()
+def test_text_that_json_writes_in_another_way_has_no_content_that_can_be() -> None:
+    """Also where its tokens would be known; what is beside it has."""
+    escaped, quoted, beside = summed(['{"theme":"1:\\"theme"}', '{"theme":"a\\\\b"}', '{"theme":"1:theme"}'])
+    assert escaped == quoted == int(NEVER)
+    assert beside == n(THEME)
 
 
 def test_long_columns_are_cut_piece_by_piece() -> None:
     """More texts than are looked at in one go."""
-    texts = [f'a":"{n}' for n in range(70_000)]
-    known = tokens(*texts)
-    found = sums(known, [f'{{"{one}"}}' for one in texts])
-    assert found == known.numbers[:-2].tolist()
+    texts = [f'a":"{one}' for one in range(70_000)]
+    assert summed([f'{{"{one}"}}' for one in texts]) == numbers_of(texts).tolist()
 
 
 # ---------------------------------------------------------------- changes
 
 LOG_IN, WRITE, ADD, REMOVE = "log-in", "write", "add", "remove"
 
+Told = tuple[int, int, str, str, int, int]
 
-def weighed(known: Tokens, *changes: tuple[int, int, str, str, int, int]) -> tuple[list[int], set[int]]:
-    """(step, session, kind, token or field, amount, total) each; the sums that steps add, and doubtful sessions."""
-    fields = {name: n for n, name in enumerate(known.fields)}
-    texts = known.texts.to_pylist()
-    rows = [
-        (
-            step,
-            session,
-            fields[what.partition('":"')[0]],
-            -1 if kind == REMOVE else texts.index(what),
-            kind == LOG_IN,
-            kind in {LOG_IN, WRITE},
-            amount,
-            total,
-        )
-        for step, session, kind, what, amount, total in changes
-    ]
-    columns = list(zip(*rows, strict=True))
-    step, session, field, token = (np.array(one, np.int32) for one in columns[:4])
-    makes, writes = (np.array(one, np.bool_) for one in columns[4:6])
-    amount, total = (np.array(one, np.int64) for one in columns[6:])
-    made = Changes(
-        step=step.astype(np.int64),
-        session=session.astype(np.int64),
-        field=field,
-        token=token,
-        makes=makes,
-        writes=writes,
-        amount=amount,
-        total=total,
+
+def changes_of(so_far: SoFar, told: Sequence[Told]) -> Changes:
+    names = [what.partition('":"')[0] for _, _, _, what, _, _ in told]
+    step, session, kind, what, amount, total = zip(*told, strict=True)
+    return Changes(
+        step=np.array(step, np.int64),
+        session=np.array(session, np.int32),
+        field=np.array([so_far.fields.numbers(pa.array([name]))[0] for name in names], np.int32),
+        number=np.array(
+            [0 if how == REMOVE else n(text) for how, text in zip(kind, what, strict=True)], np.uint64
+        ),
+        makes=np.array([how == LOG_IN for how in kind]),
+        writes=np.array([how in {LOG_IN, WRITE} for how in kind]),
+        adds=np.array([how == ADD for how in kind]),
+        amount=np.array(amount, np.int64),
+        total=np.array(total, np.int64),
     )
-    added, doubtful = weigh(made, known, 1 + max(one[0] for one in changes))
-    return added.tolist(), set(doubtful.tolist())
 
 
-KNOWN = tokens(
-    'theme":"1:theme', 'theme":"2:theme', 'ip":"1:ip', 'sid":"s1', 'cart:1":"1', 'cart:1":"3', 'theme":"7'
-)
+def weighed(*changes: Told, apart: bool = False) -> tuple[list[int], set[int]]:
+    """(step, session, kind, token or field, amount, total) each; the sums that steps add, and doubtful sessions.
+    `apart`: each in a part of the history of its own."""
+    so_far = SoFar()
+    so_far.number(pa.array([f"s{number}" for number in range(10)]))
+    added = np.zeros(1 + max(one[0] for one in changes), np.uint64)
+    doubtful: set[int] = set()
+    for part in [[one] for one in changes] if apart else [list(changes)]:
+        more, odd = weigh(changes_of(so_far, part), len(added), so_far)
+        added += more
+        doubtful |= set(odd.tolist())
+    return added.tolist(), doubtful | set(so_far.values.sessions().tolist())
 
 
-def n(text: str) -> int:
-    return number(KNOWN, text)
+apart_or_not = pytest.mark.parametrize("apart", [False, True])
 
 
-def test_write_takes_the_old_value_away_and_adds_the_new_one() -> None:
-    """Of the same field of the same session."""
+@apart_or_not
+def test_write_takes_the_old_value_away_and_adds_the_new_one(apart: bool) -> None:
+    """Of the same field of the same session, in whatever part of the history that was."""
     added, doubtful = weighed(
-        KNOWN,
-        (0, 5, LOG_IN, 'theme":"1:theme', 0, 0),
-        (0, 5, LOG_IN, 'ip":"1:ip', 0, 0),
-        (1, 5, WRITE, 'theme":"2:theme', 0, 0),
+        (0, 5, LOG_IN, THEME, 0, 0),
+        (0, 5, LOG_IN, IP, 0, 0),
+        (1, 5, WRITE, OTHER, 0, 0),
         (2, 6, LOG_IN, 'theme":"7', 0, 0),
+        apart=apart,
     )
-    assert added == [
-        (n('theme":"1:theme') + n('ip":"1:ip')) % 2**64,
-        (n('theme":"2:theme') - n('theme":"1:theme')) % 2**64,
-        n('theme":"7'),
-    ]
+    assert added == [(n(THEME) + n(IP)) % 2**64, (n(OTHER) - n(THEME)) % 2**64, n('theme":"7')]
     assert doubtful == set()
 
 
-def test_addition_and_removal_change_the_total() -> None:
+@apart_or_not
+def test_addition_and_removal_change_the_total(apart: bool) -> None:
     """The reply's total is the one before and the amount; what was taken out counts anew."""
     added, doubtful = weighed(
-        KNOWN,
         (0, 5, ADD, 'cart:1":"1', 1, 1),
         (1, 5, ADD, 'cart:1":"3', 2, 3),
         (2, 5, REMOVE, "cart:1", 0, 0),
         (3, 5, ADD, 'cart:1":"1', 1, 1),
+        apart=apart,
     )
     one, three = n('cart:1":"1'), n('cart:1":"3')
     assert added == [one, (three - one) % 2**64, -three % 2**64, one]
     assert doubtful == set()
 
 
+@apart_or_not
 @pytest.mark.parametrize(
     ("doubt", "changes"),
     [
@@ -185,26 +153,60 @@ def test_addition_and_removal_change_the_total() -> None:
             ),
         ),
         (
+            "an addition after a removal of all",
+            ((0, 5, REMOVE, "theme", 0, 0), (1, 5, ADD, 'theme":"7', 6, 7)),
+        ),
+        (
             "an identity that is written over",
             ((0, 5, LOG_IN, 'sid":"s1', 0, 0), (1, 5, WRITE, 'sid":"s1', 0, 0)),
         ),
     ],
 )
-def test_sums_prove_nothing_of_a_session(
-    doubt: str, changes: tuple[tuple[int, int, str, str, int, int], ...]
-) -> None:
+def test_sums_prove_nothing_of_a_session(doubt: str, changes: tuple[Told, ...], apart: bool) -> None:
     """It is looked at record by record; the one beside it is not."""
-    beside = (9, 6, LOG_IN, 'ip":"1:ip', 0, 0)
-    _, doubtful = weighed(KNOWN, *changes, beside)
+    _, doubtful = weighed(*changes, (9, 6, LOG_IN, IP, 0, 0), apart=apart)
     assert doubtful == {5}, doubt
 
 
-def test_same_value_in_two_sessions_is_no_repetition() -> None:
+@apart_or_not
+def test_same_value_in_two_sessions_is_no_repetition(apart: bool) -> None:
     """Each has its own."""
     _, doubtful = weighed(
-        KNOWN,
-        (0, 5, LOG_IN, 'theme":"1:theme', 0, 0),
-        (1, 6, LOG_IN, 'theme":"1:theme', 0, 0),
+        (0, 5, LOG_IN, THEME, 0, 0),
+        (1, 6, LOG_IN, THEME, 0, 0),
         (2, 7, LOG_IN, 'theme":"7', 0, 0),
+        apart=apart,
     )
     assert doubtful == set()
+
+
+def test_what_is_held_is_the_last_of_each_field_of_sessions_that_may_still_change() -> None:
+    """So it does not grow with the run."""
+    so_far = SoFar()
+    so_far.number(pa.array(["gone", "here"]))
+    told = [(0, 0, LOG_IN, THEME, 0, 0), (1, 1, LOG_IN, THEME, 0, 0), (2, 1, WRITE, OTHER, 0, 0)]
+    weigh(changes_of(so_far, told), 3, so_far)
+    assert so_far.held.session.tolist() == [0, 1]
+    assert so_far.held.number.tolist() == [n(THEME), n(OTHER)]
+    so_far.gone[0] = True
+    weigh(changes_of(so_far, [(0, 1, WRITE, 'ip":"2:ip', 0, 0)]), 1, so_far)
+    assert so_far.held.session.tolist() == [1, 1]
+
+
+def test_twice_says_all_sessions_of_equal_numbers() -> None:
+    """Whenever they were added."""
+    twice = Twice()
+    assert twice.sessions().tolist() == []
+    twice.add(np.array([7, 8], np.uint64), np.array([1, 2]))
+    twice.add(np.array([9, 7, 9], np.uint64), np.array([3, 4, 3]))
+    assert sorted(twice.sessions().tolist()) == [1, 3, 3, 4]
+
+
+def test_chain_tells_the_order() -> None:
+    """The same numbers in another order are another sum; and from a place on they are what follows it."""
+    numbers = numbers_of(["a", "b", "c"])
+    whole = chained(numbers, np.arange(3)).sum()
+    later = np.append(chained(numbers[:1], np.arange(1)), chained(numbers[1:], np.arange(1, 3)))
+    assert whole == later.sum()
+    assert whole != chained(numbers[::-1], np.arange(3)).sum()
+    assert chained(numbers[:0], np.arange(0)).tolist() == []

@@ -25,6 +25,7 @@ from harness.model.words import Outcome, StepKind
 from harness.objects.kind import ON_OBJECTS
 from lab.past import Past
 from lab.records import us
+from tests.in_parts import in_parts
 
 ANN, BOB, CID = (f"{n:08x}" * 4 for n in (1, 2, 3))
 NAMES = {ANN: "ann", BOB: "bob", CID: "cid"}
@@ -62,8 +63,13 @@ def _nothing_changed() -> History:
 
 
 def suspects(history: History) -> set[str]:
-    """Whose sessions are left to the checks; all others are counted as clean."""
+    """Whose sessions are left to the checks; all others are counted as clean. The same ones if the history is
+    read part by part."""
     screened = screen(history)
+    with in_parts(history, 5) as apart:
+        again = screen(apart)
+    assert again.suspects.operations == screened.suspects.operations
+    assert again.clean.sessions == screened.clean.sessions
     found = {one.session for one in screened.suspects.operations}
     everybody = set(history.sessions())
     assert screened.clean.sessions == (len(everybody - found) if found != everybody else 0)

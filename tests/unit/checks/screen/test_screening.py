@@ -17,6 +17,7 @@ from harness.model.history import History
 from harness.model.records import AuditEntry, Operation, Step
 from harness.model.words import Outcome, StepKind
 from lab.past import Past
+from tests.in_parts import in_parts
 from tests.share import examples
 from tests.unit.checks.stories import BAD, GOOD, UNDECIDED
 from tests.unit.checks.test_properties import tell
@@ -33,8 +34,12 @@ STORIES = {
 
 
 def both_ways(history: History) -> None:
-    """Judged with the screen as without it: findings, counts, sessions, crashed checks."""
-    assert run_checks(history) == run_checks(history, screened=False)
+    """Judged with the screen as without it: findings, counts, sessions, crashed checks. And so it is part by
+    part."""
+    close = run_checks(history, screened=False)
+    assert run_checks(history) == close
+    with in_parts(history, 20) as apart:
+        assert run_checks(apart) == close
 
 
 def calm(

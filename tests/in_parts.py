@@ -1,0 +1,29 @@
+"""A history in memory that is read part by part, as a long one is from the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+
+from harness.model.history import History
+from harness.model.table import OperationTable
+
+
+@contextmanager
+def in_parts(history: History, of: int = 1) -> Iterator[History]:
+    """The same history; whoever goes through it gets so many operations at a time."""
+
+    def parts(
+        table: OperationTable, columns: Mapping[str, Sequence[str]]
+    ) -> Iterator[tuple[slice, OperationTable]]:
+        assert set(columns) <= {"operations", "steps", "attempts"}
+        for first in range(0, len(table), of):
+            end = min(first + of, len(table))
+            yield slice(first, end), table.take(np.arange(first, end))
+
+    with mock.patch.object(OperationTable, "parts", parts):
+        yield replace(history, operations=history.table)
