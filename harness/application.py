@@ -8,8 +8,9 @@ records or judges need not know which.
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -115,6 +116,7 @@ class _Serving(Protocol):
 
 
 AnyServer = TypeVar("AnyServer", bound=_Serving)
+T = TypeVar("T")
 
 
 def in_service(servers: Sequence[AnyServer], index: int) -> AnyServer:
@@ -125,6 +127,41 @@ def in_service(servers: Sequence[AnyServer], index: int) -> AnyServer:
         if server.alive:
             return server
     return servers[index % count]
+
+
+IDS_EACH = 1_000_000_000
+"""Operations that a worker can tell apart: those of the second begin with 2, and so on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Of users and web servers: what one load engine of several drives. A user has all sessions there."""
+
+    number: int = 0
+    """1, 2, ...; 0: it drives everything, alone."""
+    of: int = 1
+
+    def has(self, index: int) -> bool:
+        return index % self.of == max(0, self.number - 1)
+
+    def part(self, everything: Sequence[T]) -> list[T]:
+        return [one for index, one in enumerate(everything) if self.has(index)]
+
+    @property
+    def first_id(self) -> int:
+        return self.number * IDS_EACH + 1
+
+    @property
+    def of_connections(self) -> Iterator[int]:
+        """Numbers that no other engine gives."""
+        return itertools.count(max(1, self.number), self.of)
+
+    def named(self, seed: str) -> str:
+        """The seed of dice that no other engine throws."""
+        return f"{seed} of worker {self.number}" if self.number else seed
+
+
+ALL = Share()
 
 
 class Application(Protocol):

@@ -17,6 +17,7 @@ from harness.checks.run import run_checks
 from harness.checks.verdict.conclusion import conclude
 from harness.checks.verdict.evidence import Affects, Evidence, weigh
 from harness.checks.verdict.expectations import Case, evaluate, widened_count
+from harness.checks.wording import told_by_clocks
 from harness.model.finding_kind import FindingTrait
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts, in_order
@@ -66,7 +67,7 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
         ),
         evidence=(
             *_relevant(history, evidence),
-            *filter(None, [told_open(facts.request_ends), history.unchecked]),
+            *filter(None, [told_open(facts.request_ends), told_by_clocks(history), history.unchecked]),
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, percent
 from harness.model.measures import SURVIVING_WRITE, measure_named
 from harness.model.scenario import Expectation
@@ -82,3 +83,23 @@ def causes_text(findings: Sequence[Finding]) -> str:
 def findings_text(name: str, findings: Sequence[Finding]) -> str:
     """`317 lost-write: 98 % acked by a deposed primary, 2 % not determined`."""
     return f"{len(findings):,} {name}: {causes_text(findings)}" if findings else f"0 {name}"
+
+
+def told_by_clocks(history: History) -> str:
+    """How well the moments of a run are known that several clocks told; empty: one told all of them."""
+    if not history.clocks_apart_us:
+        return ""
+    clocks = len({one.clock for one in history.clock_readings})
+    return (
+        f"the times of {clocks} load worker{'s' if clocks > 1 else ''} are known to within "
+        f"{_apart_text(history)}: measured times and deadlines allow for it"
+    )
+
+
+def give_or_take(history: History) -> str:
+    """For the end of a sentence about a deadline."""
+    return f" (clocks known to within {_apart_text(history)})" if history.clocks_apart_us else ""
+
+
+def _apart_text(history: History) -> str:
+    return f"\u00b1 {history.clocks_apart_us / 1000:.1f} ms"

@@ -3,6 +3,7 @@
     files      names and format of a history's files
     pages      what a Parquet file really unpacks to
     on_disk    a Parquet file that reads a column when it is asked for
+    merging    what a load engine elsewhere has recorded, moved to the run's clock
     columns    the operations of a run, as three Parquet files
     closing    from the lines of a finished run to the files that stay
     packed_audit  the audit of a long run, decoded block by block
@@ -23,9 +24,10 @@ is whole and whatever lies beside it is left over from a closing that did not en
 """
 
 from harness.history.files import FORMAT, digest_of_plan
+from harness.history.merging import Part
 from harness.history.plausible import check_plausible
 from harness.history.reading import read
 from harness.history.recorder import Recorder, write_plan
 from harness.history.showing import lines
 
-__all__ = ["FORMAT", "Recorder", "check_plausible", "digest_of_plan", "lines", "read", "write_plan"]
+__all__ = ["FORMAT", "Part", "Recorder", "check_plausible", "digest_of_plan", "lines", "read", "write_plan"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +30,7 @@ from harness.history.files import (
     new_digest,
     without_collections,
 )
+from harness.history.merging import Part
 from harness.model.records import Seal
 from harness.model.table import OperationTable
 
@@ -37,8 +38,9 @@ _COMPRESSION_LEVEL = 6
 _OPERATION = b'{"type":"operation",'
 
 
-def close_files(directory: Path) -> None:
-    """Replace `history.jsonl` by its closed form, never leaving half of one.
+def close_files(directory: Path, parts: Sequence[Part] = ()) -> None:
+    """Replace `history.jsonl` by its closed form, never leaving half of one. `parts`: operations that others
+    have recorded; their other records are lines here already.
 
     Raises:
         OSError: the disk does not take it; `history.jsonl` stays.
@@ -57,6 +59,8 @@ def close_files(directory: Path) -> None:
                 others = _divide(block, columns)
                 digest.update(others)
                 rest.write(others)
+            for part in parts:
+                columns.append(part.folder, part.moved)
             columns.finish()
             rest.write(_seal(directory, digest.hexdigest()))
         half.replace(directory / COMPRESSED)

@@ -80,6 +80,27 @@ class ColumnWriter:
         while self._count >= GROUP_OPERATIONS + OVERLAP_OPERATIONS:
             self._write_group(GROUP_OPERATIONS)
 
+    def append(self, directory: Path, moved: Callable[[pa.Table], pa.Table]) -> None:
+        """All operations of another closed history, whose ids come after those that are here: group by group,
+        each table as `moved` makes it.
+
+        Raises:
+            OSError, ValueError: it cannot be read, or the disk does not take it.
+        """
+        if self._count:
+            self._write_group(self._count)
+        operations = 0
+        for file, name in zip(self._files, TABLES, strict=True):
+            path = directory / name
+            _complete(path, _schema(name).names)
+            with pq.ParquetFile(path, memory_map=False) as theirs:
+                if name == TABLES[0]:
+                    operations = theirs.metadata.num_rows
+                for number in range(theirs.num_row_groups):
+                    group = moved(theirs.read_row_group(number, use_threads=False))
+                    file.write_table(_counted_on(group, self._written), row_group_size=max(1, group.num_rows))
+        self._written += operations
+
     def finish(self) -> None:
         """Write what is held and put the files in place.
 

@@ -40,6 +40,8 @@ def _times(past: History) -> list[int]:
     for records, field in (
         (past.events, "t_us"),
         (past.clocks, "t_us"),
+        (past.clock_readings, "done_us"),
+        (past.clock_readings, "theirs_us"),
         (past.phases, "t_us"),
         (past.brackets, "t_us"),
         (past.samples, "done_us"),

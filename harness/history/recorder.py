@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from harness.clock import Clock
 from harness.errors import EnvironmentFailure
 from harness.history.closing import close_files
 from harness.history.files import COMPRESSED, PLAIN
+from harness.history.merging import Part
 from harness.model.plan import Plan
 from harness.model.records import Closing, Record
 from harness.model.seams import Secrets
@@ -55,6 +57,7 @@ class Recorder:
         self._secrets = _as_written(secrets)
         self._encode_lines = msgspec.json.Encoder().encode_lines
         self._pending: list[bytes] = []
+        self._parts: list[Part] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -84,6 +87,16 @@ class Recorder:
         if len(self._pending) == FLUSH_AT_LINES:
             self._wake.set()
 
+    def take_in(self, parts: Iterable[Part]) -> None:
+        """What load engines elsewhere have recorded of the run. Closing takes their operations."""
+        for part in parts:
+            try:
+                for rec in part.records():
+                    self.record(rec)
+            except (OSError, ValueError, EOFError) as problem:
+                self._fail(f"{part.folder}: what a load worker recorded cannot be read: {problem}")
+            self._parts.append(part)
+
     def close(self, closing: Closing) -> None:
         """Write everything that is left, `closing` as the last line, and give the files their closed form.
 
@@ -106,7 +119,9 @@ class Recorder:
 
     def _close_files(self) -> None:
         try:
-            close_files(self._path.parent)
+            close_files(self._path.parent, self._parts)
+            for part in self._parts:
+                part.remove()
         except OSError as problem:
             self._fail(_unwritable(self._path.with_name(COMPRESSED), problem, self._clock))
         except ValueError as problem:

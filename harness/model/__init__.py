@@ -28,6 +28,7 @@ matrix             what is run together, and what is varied
 pacing             how a run spends its time once its faults are over
 plan               what will be done
 records            what is written down while it happens
+clock_bounds       how far another clock is from the run's
 table              operations as columns
 history            all of that, as the checks receive it
 seams              the protocols by which stages meet

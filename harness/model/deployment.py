@@ -199,3 +199,5 @@ class Deployment:
     """Where the nodes come from instead; `topology` then says what was seen of their settings."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """Host -> the engine there, `ssh://ops@a` or `context:a`. Empty: all nodes are on this machine."""
+    workers: int = 0
+    """Processes that send the load, users divided among them; 0: the controller sends it itself."""

@@ -13,12 +13,14 @@ from functools import cached_property
 from threading import Lock
 from typing import Any, TypeVar
 
+from harness.model.clock_bounds import widest_us
 from harness.model.plan import Plan
 from harness.model.records import (
     AuditEntry,
     AuditSummary,
     Bracket,
     ClockPair,
+    ClockReading,
     Closing,
     Connection,
     Event,
@@ -77,8 +79,8 @@ class History:
     """Everything that one run wrote down, and the plan that it followed.
 
     Operations and connections are sorted by id; everything else is in the order of its own time
-    (samples, readings: `done_us`; events, clocks, phases, brackets: `t_us`; audit, objects and forensics:
-    pass or reading, then `sent_us`; unanswered: by connection).
+    (samples, readings, clock readings: `done_us`; events, clocks, phases, brackets: `t_us`; audit, objects
+    and forensics: pass or reading, then `sent_us`; unanswered: by connection).
     """
 
     plan: Plan
@@ -92,6 +94,8 @@ class History:
     samples: tuple[NodeSample, ...] = ()
     events: tuple[Event, ...] = ()
     clocks: tuple[ClockPair, ...] = ()
+    clock_readings: tuple[ClockReading, ...] = ()
+    """Of the clocks of load engines elsewhere, whose operations have been moved to the run's clock."""
     phases: tuple[PhaseChange, ...] = ()
     brackets: tuple[Bracket, ...] = ()
     audit: Sequence[AuditEntry] = ()
@@ -118,6 +122,11 @@ class History:
     def once(self, make: Callable[[History], T]) -> T:
         """What `make` makes of this history: made when first asked for, and kept as long as the history."""
         return self._made.once(make, self)
+
+    @cached_property
+    def clocks_apart_us(self) -> int:
+        """How far off a moment of an operation may be, as another clock told it; 0: the run's own did."""
+        return widest_us(self.clock_readings)
 
     @property
     def effects(self) -> list[Event]:

@@ -266,6 +266,17 @@ class ClockPair(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="typ
     """The most that a single one of them waited within a tenth of the second."""
 
 
+class ClockReading(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="clock-reading"):
+    """What the clock of a load engine elsewhere showed when it was asked (`harness.model.clock_bounds`)."""
+
+    clock: str
+    """`worker-1`: whose."""
+    sent_us: int
+    """Asked then, and answered at `done_us`, on the run's clock."""
+    theirs_us: int
+    done_us: int
+
+
 class PhaseChange(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="phase"):
     phase: Phase
     t_us: int
@@ -422,6 +433,7 @@ Record = (
     | NodeSample
     | Event
     | ClockPair
+    | ClockReading
     | Bracket
     | AuditEntry
     | ObjectEntry

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -136,13 +137,19 @@ def stalled_us(pressure: str) -> int:
     return int(some.rpartition("total=")[2])
 
 
-async def watch_host(record: Recorder, clock: Clock, nodes: Waiting) -> None:
-    """Record a `ClockPair` each second until cancelled."""
+async def watch_host(
+    record: Recorder, clock: Clock, nodes: Waiting, elsewhere: Callable[[], Lag] | None = None
+) -> None:
+    """Record a `ClockPair` each second until cancelled. `elsewhere`: of load engines in other processes; the
+    worst of all loops counts."""
     loop_lag, canary, pressure = LoopLag(), CanaryLag(), CpuPressure(clock)
     nodes.start()
 
     async def once() -> None:
         lag, waited = loop_lag.take(), nodes.take()
+        if elsewhere is not None:
+            theirs = elsewhere()
+            lag = Lag(max(lag.worst_us, theirs.worst_us), max(lag.behind_us, theirs.behind_us))
         record(
             ClockPair(
                 t_us=clock.now_us(),

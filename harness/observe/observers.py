@@ -23,7 +23,7 @@ from harness.observe.deposed import DeposedWatch
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
 from harness.observe.evictions import EvictionWatch, session_nodes
 from harness.observe.forensic import Forensics
-from harness.observe.host import watch_host
+from harness.observe.host import Lag, watch_host
 from harness.observe.live_state import LiveState
 from harness.observe.loop_ticks import LoopTicks
 from harness.observe.node_waits import NodeWaits
@@ -56,9 +56,11 @@ class Observers:
         last_acked_us: Callable[[str], int | None] = lambda _: None,
         sessions: Callable[[], Sequence[AuditedSession]] = tuple,
         unanswered: Callable[[], Sequence[Connection]] = tuple,
+        late_elsewhere: Callable[[], Lag] | None = None,
         eviction_events: bool = False,
     ) -> None:
         """`acked_since` to `unanswered` are the load engine's; the defaults are for nodes without a load.
+        `late_elsewhere`: how late the loops of load engines in other processes were since it was last asked.
         `eviction_events`: what `enable_eviction_events` answered for this topology."""
         self._plan = plan
         self._topology = topology
@@ -72,6 +74,7 @@ class Observers:
         self.record: Recorder = self._deposed.reacting(self.observed.recording(record))
         self._sessions = sessions
         self._unanswered = unanswered
+        self._late_elsewhere = late_elsewhere
         self._tasks: list[asyncio.Task[None]] = []
         self._context: ObserverContext
         self._ticks: LoopTicks
@@ -210,7 +213,7 @@ class Observers:
         self._start(self._process_states.watch())
         self._start(self._recovery.watch())
         nodes = NodeWaits([node.name for node in self._plan.nodes], self._topology.state)
-        self._start(watch_host(self.record, self._clock, nodes))
+        self._start(watch_host(self.record, self._clock, nodes, self._late_elsewhere))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))

@@ -13,6 +13,9 @@ surroundings   what a command learns of the nodes beside it
 guest_servers  the web servers of an application
 guest_check    its recipes one by one, on healthy nodes
 environment    the machine and the versions, written beside the history
+worker_words   what a run and its load workers say to each other
+worker         a load engine in a process of its own
+crew           several of them, for a run as one load engine
 recording      a plan on a topology that is up -> its history
 one_run        the road of one run: a plan -> its judgement
 one_process    a process for that

@@ -31,6 +31,7 @@ from harness.model.results import Progress
 from harness.model.seams import FaultScene, Topology
 from harness.model.words import Phase
 from harness.observe import Observers, enable_eviction_events
+from harness.running.crew import Crew
 from harness.running.environment import environment, package_version
 from harness.running.guest_servers import guest_of
 from harness.sessions.engine import LoadEngine
@@ -72,7 +73,13 @@ def record_on(
 
     def drive(recorder: history.Recorder, evictions: bool) -> Coroutine[Any, Any, Closing]:
         recording = _Recording(
-            plan=plan, topology=topology, recorder=recorder, clock=clock, tell=tell, stop=stop
+            plan=plan,
+            topology=topology,
+            recorder=recorder,
+            clock=clock,
+            directory=directory,
+            tell=tell,
+            stop=stop,
         )
         return recording.drive(evictions)
 
@@ -153,6 +160,7 @@ class _Recording:
         topology: Topology,
         recorder: history.Recorder,
         clock: RunClock,
+        directory: Path,
         tell: Callable[[Progress], None],
         stop: Stop,
     ) -> None:
@@ -167,7 +175,9 @@ class _Recording:
         self._unseen: tuple[str, ...] = ()
         self._began = time.monotonic()
         guest = guest_of(plan, topology, recorder.record, clock)
-        self._engine = LoadEngine(plan, topology, recorder.record, clock, guest)
+        workers = plan.scenario.deployment.workers
+        self._crew = Crew(plan, topology, recorder.record, clock, directory) if workers else None
+        self._engine = self._crew or LoadEngine(plan, topology, recorder.record, clock, guest)
         self._observers: Observers
 
     async def drive(self, evictions: bool) -> Closing:
@@ -181,6 +191,7 @@ class _Recording:
             last_acked_us=engine.last_acked_us,
             sessions=engine.sessions,
             unanswered=engine.unanswered,
+            late_elsewhere=self._crew.take_lag if self._crew else None,
             eviction_events=evictions,
         ) as self._observers:
             teller = asyncio.create_task(self._tell_progress())
@@ -193,6 +204,8 @@ class _Recording:
             finally:
                 teller.cancel()
                 await engine.close()
+        if self._crew is not None:
+            self._recorder.take_in(self._crew.parts())
         return Closing(
             t_us=self._clock.now_us(),
             interrupted=self._stop.event.is_set(),

@@ -345,6 +345,11 @@ DEPLOYMENT_FIELDS = (
     Field(key="client", reader=Later(table_schema(CLIENT_FIELDS)), help="what the application configures"),
     ENGINES,
     Field(
+        key="workers",
+        reader=count(0, 16),
+        help="processes that send the load, where one cannot send as much; default: the kit's own process",
+    ),
+    Field(
         key="guest",
         reader=GuestFile(),
         help="your own application in the place of the client: its guest file, a path from here",
@@ -383,6 +388,7 @@ def read_deployment(
         engine=values.get("engine"),
         timing=timing,
         guest=values.get("guest"),
+        workers=values.get("workers", 0),
     )
 
 

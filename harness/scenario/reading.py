@@ -132,10 +132,31 @@ def load(
     problems = Problems()
     scenario = _read(root, path, vocabulary, problems)
     problems.raise_if_any()
-    if deployment is None:
-        return _for_guests(scenario)
-    below = [text.removeprefix("deployment.") for text in elsewhere]
-    return _for_guests(replace(scenario, deployment=load_deployment(deployment, overrides=below)))
+    if deployment is not None:
+        below = [text.removeprefix("deployment.") for text in elsewhere]
+        scenario = replace(scenario, deployment=load_deployment(deployment, overrides=below))
+    return _for_workers(_for_guests(scenario))
+
+
+def _for_workers(scenario: Scenario) -> Scenario:
+    """Each load worker needs a web server, and web servers that are the kit's.
+
+    Raises:
+        UsageError: they cannot be divided.
+    """
+    workers, web_servers = scenario.deployment.workers, scenario.workload.web_servers
+    if workers > web_servers:
+        raise UsageError(
+            f"{scenario.file}: workers: expected {web_servers} at most, as each drives web servers of its "
+            f"own and the workload has {web_servers}, found {workers}"
+        )
+    if workers and (scenario.deployment.guest or scenario.deployment.project):
+        whose = "a guest" if scenario.deployment.guest else "a Compose project"
+        raise UsageError(
+            f"{scenario.file}: workers: expected none with {whose}, whose load one process sends, found "
+            f"{workers}"
+        )
+    return scenario
 
 
 def _for_guests(scenario: Scenario) -> Scenario:

@@ -46,7 +46,7 @@ def turns(workload: Workload, *, actors: int, web_servers: int, seed: int) -> It
         )
 
 
-def log_in_dice(seed: int) -> Iterator[int]:
+def log_in_dice(seed: int | str) -> Iterator[int]:
     """Random bits for the log-ins that nobody planned: seeding, and users who were put out."""
     stream = random.Random(f"log-ins {seed}")
     while True:

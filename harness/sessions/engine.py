@@ -18,7 +18,7 @@ import itertools
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from harness.application import Application, Asked, Carried, Session
+from harness.application import ALL, Application, Asked, Carried, Session, Share
 from harness.clock import Clock
 from harness.errors import NoEffect
 from harness.model.plan import Plan
@@ -56,8 +56,11 @@ class LoadEngine:
         record: Recorder,
         clock: Clock,
         application: Application | None = None,
+        *,
+        share: Share = ALL,
     ) -> None:
-        """`application`: what the load drives; by default the session store in this process."""
+        """`application`: what the load drives; by default the session store in this process. `share`: which
+        users it drives."""
         workload = plan.scenario.workload
         self.operations = 0
         """Operations recorded so far, those never sent included."""
@@ -66,17 +69,19 @@ class LoadEngine:
         self._record = record
         self._clock = clock
         self._now_us = clock.now_us
-        self._fleet: Application = application or Fleet(plan, topology, record, clock)
+        self._fleet: Application = application or Fleet(plan, topology, record, clock, share)
+        self._share = share
         users = [User(f"u{number}") for number in range(workload.users)]
         active = max(1, min(len(users), round(workload.users * workload.active_share)))
         self._actors = [Actor(number, users[number % active]) for number in range(max(plan.actors, active))]
         idle = [Actor(number, users[number]) for number in range(active, len(users))]
-        self._seeders = self._actors[:active] + idle
+        self._users = set(share.part(users))
+        self._seeders = share.part(self._actors[:active] + idle)
         self._phase = Phase.SEED
         self._counters = Counters()
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(share.first_id)
         self._log_in = self._fleet.log_in
-        self._log_in_dice = log_in_dice(plan.seed)
+        self._log_in_dice = log_in_dice(share.named(str(plan.seed)))
         self._sessions: list[Session] = []
         self._objects: dict[str, KeptObject] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,12 +151,17 @@ class LoadEngine:
         await self._fleet.close()
 
     def _turns(self) -> Iterator[Turn]:
-        return turns(
+        """Those of its users; the plan is the same for every share."""
+        planned = turns(
             self._workload,
             actors=len(self._actors),
             web_servers=len(self._plan.web_servers),
             seed=self._plan.seed,
         )
+        if self._share is ALL:
+            return planned
+        mine = {number for number, actor in enumerate(self._actors) if actor.user in self._users}
+        return (turn for turn in planned if turn.actor in mine)
 
     def _due(self, turn: Turn, due_us: int) -> Due:
         return Due(due_us, turn.behaviour, turn.web_server, turn.dice, self._phase)
@@ -372,6 +382,10 @@ class LoadEngine:
     def objects(self) -> tuple[KeptObject, ...]:
         """Every other object that was or may have been changed."""
         return tuple(self._objects.values())
+
+    def more_since(self, sessions: int, objects: int) -> tuple[list[Session], list[KeptObject]]:
+        """What has come to these two after so many of each."""
+        return self._sessions[sessions:], list(itertools.islice(self._objects.values(), objects, None))
 
     def unanswered(self) -> list[Connection]:
         """Closed connections on which something was sent and never answered."""

@@ -7,14 +7,13 @@ one in service if that one was killed. It knows nothing of which web server can 
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from redis.exceptions import RedisError
 
-from harness.application import Asked, Server, Session, Sides, in_service
+from harness.application import ALL, Asked, Server, Session, Share, Sides, in_service
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.credentials import client_login, sentinel_login
@@ -40,14 +39,16 @@ SHARD_KEYS = 1000
 
 
 class Fleet:
-    def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: Clock) -> None:
+    def __init__(
+        self, plan: Plan, topology: Topology, record: Recorder, clock: Clock, share: Share = ALL
+    ) -> None:
         self.cluster = plan.inventory.clustered
         self._plan = plan
         self._topology = topology
         around = _surroundings(plan, topology, cluster=self.cluster)
         without_pool = plan.scenario.deployment.client.without_pool(plan.web_servers)
         shards = {node.name: node.shard for node in plan.nodes}
-        connection_ids = itertools.count(1)
+        connection_ids = share.of_connections
         self._servers = [
             WebServer(
                 name,
@@ -60,7 +61,7 @@ class Fleet:
                 connection_ids=connection_ids,
                 address_of=topology.address,
             )
-            for name in plan.web_servers
+            for name in share.part(plan.web_servers)
         ]
         self._shard_of_node = shards
         self._shard_of_slot: list[int] = []

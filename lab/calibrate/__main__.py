@@ -16,12 +16,14 @@ from pathlib import Path
 from harness.model.deployment import ClientProfile
 from harness.model.words import Discovery, OperationKind, Phase
 from harness.running import selection
+from harness.running.worker_words import SKEWED
 from lab.calibrate.judge import (
     SLACK_S,
     client_adds_s,
     errors_of,
     expected_percentile_s,
     lateness_ms,
+    outside_s,
     worst,
 )
 from lab.calibrate.stopped import patient, plan_of, run
@@ -38,6 +40,11 @@ BEHAVIOURS = {
 
 LONG_RUN_S = 60.0
 LONG_RUN_PAUSE_S = 2.0
+CLOCKS = "two clocks, 50 ms and 200 ppm apart"
+WRONG_CLOCK = "2=50000,200"
+CLOCKS_PAUSES_S = (1.0, 2.0)
+CLOCKS_MIX = {"read": 60.0, "touch": 15.0, "change-field": 15.0, "log-in": 5.0, "logout": 5.0}
+
 PERCENTILE_WITHIN_S = 0.1
 """After the pause everything that waited is answered at once, and queues in the client for its CPU:
 the rank that is looked at comes about 60th."""
@@ -51,6 +58,7 @@ def main() -> int:
         *outages(given.repetitions, folder, late_ms),
         *profiles(given.repetitions, folder, late_ms),
         *latencies(given.repetitions, folder, late_ms),
+        *two_clocks(given.repetitions, folder, late_ms),
     ]
     rows.append(
         Row(
@@ -76,7 +84,7 @@ def outages(repetitions: int, folder: Path, late_ms: list[float]) -> list[Row]:
     for number in range(repetitions):
         behaviour, kind = list(BEHAVIOURS.items())[number % len(BEHAVIOURS)]
         plan = plan_of(
-            behaviour=behaviour,
+            mix={behaviour: 1.0},
             rate_per_s=RATE_PER_S,
             client=patient(PAUSES_S),
             pauses_s=PAUSES_S,
@@ -102,7 +110,7 @@ def profiles(repetitions: int, folder: Path, late_ms: list[float]) -> list[Row]:
         for number in range(repetitions):
             behaviour, kind = list(BEHAVIOURS.items())[number % len(BEHAVIOURS)]
             plan = plan_of(
-                behaviour=behaviour, rate_per_s=RATE_PER_S, client=client, pauses_s=PAUSES_S, seed=number
+                mix={behaviour: 1.0}, rate_per_s=RATE_PER_S, client=client, pauses_s=PAUSES_S, seed=number
             )
             folder_name = f"{name.replace(' ', '-').replace(',', '')}-{number + 1}"
             measured = run(plan, PAUSES_S, folder / folder_name)
@@ -131,7 +139,7 @@ def latencies(repetitions: int, folder: Path, late_ms: list[float]) -> list[Row]
     errors, notes = [], []
     for number in range(repetitions):
         plan = plan_of(
-            behaviour="read",
+            mix={"read": 1.0},
             rate_per_s=RATE_PER_S,
             client=patient(pauses_s),
             pauses_s=pauses_s,
@@ -157,6 +165,40 @@ def latencies(repetitions: int, folder: Path, late_ms: list[float]) -> list[Row]
         PERCENTILE_WITHIN_S,
     )
     return [replace(row, note=f"measured of expected, ms: {', '.join(notes)}")]
+
+
+def two_clocks(repetitions: int, folder: Path, late_ms: list[float]) -> list[Row]:
+    """Two load workers, the clock of one wrong and drifting: nothing is found, and the truth is inside."""
+    outside: dict[float, list[float]] = defaultdict(list)
+    findings, widths_ms = [], []
+    for number in range(repetitions):
+        plan = plan_of(
+            mix=CLOCKS_MIX,
+            rate_per_s=RATE_PER_S,
+            client=patient(CLOCKS_PAUSES_S),
+            pauses_s=CLOCKS_PAUSES_S,
+            seed=number,
+            workers=2,
+        )
+        measured = run(plan, CLOCKS_PAUSES_S, folder / f"clocks-{number + 1}", {SKEWED: WRONG_CLOCK})
+        late_ms.append(lateness_ms(measured))
+        judgement = measured.result.judgement
+        findings.append(len(judgement.findings) if judgement else 0)
+        widths_ms.append(measured.history.clocks_apart_us / 1000)
+        for pause in measured.pauses:
+            outside[pause.wanted_s].append(outside_s(measured, pause, OperationKind.READ))
+    known = f"clocks known to within {', '.join(f'{width:.1f}' for width in widths_ms)} ms"
+    rows = [
+        Row(
+            name=f"{CLOCKS}, node stopped for {pause_s:g} s: truth outside of the stated outage",
+            measured=1000 * max(errors),
+            at_most=0.0,
+            unit="ms",
+            note=known,
+        )
+        for pause_s, errors in outside.items()
+    ]
+    return [*rows, Row(name=f"{CLOCKS}: findings", measured=sum(findings), at_most=0, note=known)]
 
 
 def _error_row(name: str, errors_s: Sequence[float], at_least_s: float, at_most_s: float) -> Row:

@@ -34,6 +34,14 @@ def error_s(measured_s: float, at_least_s: float, at_most_s: float) -> float:
     return min(0.0, measured_s - at_least_s)
 
 
+def outside_s(measured: Measured, pause: Pause, kind: str) -> float:
+    """How far the true outage is outside the interval that the kit states; 0: it may be the truth."""
+    zero_us = measured.history.opening.started_wall_us + facts_of(measured.history).landmarks.zero_us
+    start_s, end_s = (pause.stopped_us - zero_us) / 1e6, (pause.continued_us - zero_us) / 1e6
+    found_s = outage_s(measured.metrics.outages, kind=kind, start_s=start_s, end_s=end_s)
+    return max(0.0, found_s.low - pause.at_most_s, pause.at_least_s - found_s.high)
+
+
 def worst(errors: Sequence[float]) -> float:
     """The error that is furthest from none."""
     return max(errors, key=abs)

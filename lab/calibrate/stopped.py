@@ -15,8 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -87,33 +87,34 @@ class Measured:
 
 def plan_of(
     *,
-    behaviour: str,
+    mix: Mapping[str, float],
     rate_per_s: float,
     client: ClientProfile,
     pauses_s: Sequence[float],
     duration_s: float | None = None,
     seed: int = 1,
+    workers: int = 0,
 ) -> Plan:
-    """One node, one behaviour at constant arrivals, no fault, long enough for the pauses."""
+    """One node, constant arrivals, no fault, long enough for the pauses."""
     needed_s = UNTIL_SETTLED_S + FIRST_AFTER_S + sum(pauses_s) + BETWEEN_S * len(pauses_s)
     scenario = scenario_of(
         TopologySpec(kind=TopologyKind.SINGLE, sentinels=0),
         client=client,
         file="calibration.yaml",
-        name=f"calibration, {behaviour} at {rate_per_s:g}/s",
+        name=f"calibration, {', '.join(mix)} at {rate_per_s:g}/s",
         workload=Workload(
-            web_servers=1,
+            web_servers=max(1, workers),
             rate_per_s=rate_per_s,
             arrivals=Arrivals.CONSTANT,
             users=USERS,
-            mix={behaviour: 1.0},
+            mix=mix,
             options={},
         ),
         faults=(fault_step("nothing", at=BASELINE_S),),
         duration_s=max(duration_s or 0.0, needed_s),
     )
     return compile_plan(
-        scenario,
+        replace(scenario, deployment=replace(scenario.deployment, workers=workers)),
         seed=seed,
         backend=BackendKind.PROCESS,
         machine=process.machine(),
@@ -134,12 +135,15 @@ def patient(pauses_s: Sequence[float]) -> ClientProfile:
     )
 
 
-def run(plan: Plan, pauses_s: Sequence[float], directory: Path) -> Measured:
-    """Run the plan in `directory`; stop its node once the run has settled, once for each pause."""
+def run(
+    plan: Plan, pauses_s: Sequence[float], directory: Path, environment: Mapping[str, str] | None = None
+) -> Measured:
+    """Run the plan in `directory`; stop its node once the run has settled, once for each pause.
+    `environment`: variables of the run besides this process's own."""
     directory.mkdir(parents=True)
     history.write_plan(directory, plan)
     pauses: list[Pause] = []
-    with _attempt(directory) as attempt:
+    with _attempt(directory, environment or {}) as attempt:
         stopper = threading.Thread(
             target=_stop_again_and_again, args=(attempt.pid, directory, pauses_s, pauses), daemon=True
         )
@@ -156,10 +160,16 @@ def run(plan: Plan, pauses_s: Sequence[float], directory: Path) -> Measured:
 
 
 @contextlib.contextmanager
-def _attempt(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _attempt(directory: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "harness.running.one_process", str(directory), "calibrate", "-"]
     with (directory / "run.log").open("wb") as log:
-        attempt = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        attempt = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **environment},
+        )
     try:
         yield attempt
     finally:

@@ -944,3 +944,24 @@ def test_a_host_of_the_topology_without_an_engine_is_refused(tmp_path: Path) -> 
     written = ENGINES.replace("ENGINES", "{a: {engine: unix:///a}}")
     with pytest.raises(UsageError, match="found none for b"):
         read(tmp_path, written.replace("sentinel}", "sentinel, hosts: {b: [redis-1]}}"))
+
+
+WORKERS = """\
+scenario: 1
+name: two workers
+shows: promise
+tags: [core]
+deployment:
+  topology: {kind: single}
+  workers: WORKERS
+workload: {mix: {read: 1}, web_servers: 2}
+faults:
+  - {after: 4s, kill: primary}
+"""
+
+
+def test_workers_need_a_web_server_each(tmp_path: Path) -> None:
+    """As many as there are web servers, and no more."""
+    assert read(tmp_path, WORKERS.replace("WORKERS", "2")).deployment.workers == 2
+    with pytest.raises(UsageError, match=r"workers: expected 2 at most.*found 3"):
+        read(tmp_path, WORKERS.replace("WORKERS", "3"))

@@ -51,6 +51,8 @@ class Landmarks:
     end_us: int
     """The last moment that the history knows of."""
     spans: Spans
+    clocks_apart_us: int = 0
+    """`History.clocks_apart_us`."""
 
     @property
     def trouble_us(self) -> tuple[int, int]:
@@ -89,6 +91,7 @@ def find_landmarks(history: History, ownership: Ownership) -> Landmarks:
         workload_ends_us=workload_ends_us,
         end_us=ends_us,
         spans=spans,
+        clocks_apart_us=history.clocks_apart_us,
     )
 
 

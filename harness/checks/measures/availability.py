@@ -69,6 +69,8 @@ class Gap:
     """From when the first operation in it was due that failed or waited, until the last was over; None:
     nobody tried."""
     failed: int
+    apart_us: int = 0
+    """How far off these moments may be: those of operations span more than the truth, at both ends."""
 
     def within(self, start_us: int, end_us: int, last_us: int) -> Gap | None:
         """The part of it in a span; None: there is none. Only what is open at the run's end, `last_us`,
@@ -82,7 +84,7 @@ class Gap:
             proved = (first_us, until_us) if first_us < until_us else None
         is_open = self.to_us is None and end_us >= last_us
         to = None if is_open else min(to_us, end_us)
-        return Gap(from_us=from_us, to_us=to, proved=proved, failed=self.failed)
+        return replace(self, from_us=from_us, to_us=to, proved=proved)
 
     def proved_within_s(self, spans: Iterable[Span]) -> float:
         """How much of what is proved of it lies in these spans, which do not overlap."""
@@ -93,8 +95,8 @@ class Gap:
 
     @property
     def duration_s(self) -> Interval:
-        low_us = 0 if self.proved is None else self.proved[1] - self.proved[0]
-        high = INFINITE if self.to_us is None else (self.to_us - self.from_us) / 1e6
+        low_us = 0 if self.proved is None else max(0, self.proved[1] - self.proved[0] - 2 * self.apart_us)
+        high = INFINITE if self.to_us is None else (self.to_us - self.from_us + self.apart_us) / 1e6
         return Interval(low=low_us / 1e6, high=high)
 
 
@@ -311,14 +313,14 @@ def gaps(judged: Traffic, known_us: Integers, *, late: int, landmarks: Landmarks
     first_us = np.minimum.reduceat(due_us[order], begins)
     last_us = np.maximum(first_us, np.maximum.reduceat(over_us[order], begins))
     return [
-        _gap((done, known_us), place, (first, last), count)
+        _gap((done, known_us), place, (first, last), count, landmarks.clocks_apart_us)
         for place, first, last, count in zip(
             windows.tolist(), first_us.tolist(), last_us.tolist(), failed.tolist(), strict=True
         )
     ]
 
 
-def _gap(worked: tuple[Integers, Integers], place: int, tried: Span, failed: int) -> Gap:
+def _gap(worked: tuple[Integers, Integers], place: int, tried: Span, failed: int, apart_us: int) -> Gap:
     """The window before the success at this place; behind all of them it is still open. `worked`: when the
     kind did, and when it is known that it would have."""
     (done_us, known_us), (first_us, last_us) = worked, tried
@@ -332,6 +334,7 @@ def _gap(worked: tuple[Integers, Integers], place: int, tried: Span, failed: int
         to_us=None if closed_us is None else min(closed_us, int(known_us[after])),
         proved=(first_us, last_us),
         failed=failed,
+        apart_us=apart_us,
     )
 
 

@@ -20,6 +20,7 @@ from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
+from harness.checks.wording import give_or_take
 from harness.model.finding_kind import FindingKind, FindingTrait
 from harness.model.judgement import Finding
 from harness.model.times import FOREVER, NEVER
@@ -205,7 +206,7 @@ def _session(timelines: Timelines, timeline: Timeline) -> list[Finding]:
                 promise=touch,
                 seen=sight,
                 why=of_old_answer(timelines, sight, None),
-                sentence=f"{timeline.named} {sentence}.",
+                sentence=f"{timeline.named} {sentence}{give_or_take(timelines.history)}.",
                 observations=len(late),
             )
         )
@@ -260,7 +261,8 @@ def _early(timelines: Timelines, timeline: Timeline, deadlines: Deadlines) -> li
     what = "log-in" if first.touch.step.does is StepKind.CREATE else "touch"
     sentence = (
         f"{where(first.sight)} found {timeline.named} with"
-        f" {missing_s:.3f} s less to live than its last acked {what} had promised."
+        f" {missing_s:.3f} s less to live than its last acked {what} had promised"
+        f"{give_or_take(timelines.history)}."
     )
     if lost:
         why = of_loss(timelines, first.touch, first.sight, timeline.shard)

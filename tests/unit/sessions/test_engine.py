@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.application import IDS_EACH, Share
 from harness.errors import NoEffect
 from harness.model.deployment import ClientProfile
 from harness.model.scenario import Workload
@@ -285,3 +286,31 @@ def test_web_servers_that_are_too_busy_carry_nothing_out(monkeypatch: pytest.Mon
         asked._from_outside(waiting := never())
     waiting.close()
     busy.close()
+
+
+def test_shares_divide_users_and_web_servers_and_leave_nothing_out() -> None:
+    """Two workers log in all users between them, each through web servers of its own, and number what they do
+    apart; the turns of both are those of the plan."""
+    shares = [Share(number=1, of=2), Share(number=2, of=2)]
+
+    async def drive(redis: ScriptedServer, _: Store, __: Written) -> None:
+        local = Local(nodes={"redis-1": Node("redis-1", redis.port, None)})  # type: ignore[arg-type]
+        plan = plan_for(local, workload=replace(LOAD, web_servers=2), client=CLIENT, actors=4)
+        for share, written in zip(shares, each, strict=True):
+            engine = LoadEngine(plan, local, written, the_clock(), share=share)  # type: ignore[arg-type]
+            await engine.seed()
+            await drive_for(engine, 0.2)
+            await engine.close()
+
+    each = [Written(), Written()]
+    run(drive)
+    ids = [{one.id // IDS_EACH for one in written.operations} for written in each]
+    assert ids == [{1}, {2}]
+    users = [{one.user for one in written.operations} for written in each]
+    assert users == [{"u0", "u2"}, {"u1", "u3"}]
+    assert [{one.web_server for one in written.operations} for written in each] == [{"web-1"}, {"web-2"}]
+    connections = [{one.id for one in written.connections} for written in each]
+    assert connections[0].isdisjoint(connections[1])
+    reads = [[one for one in written.operations if one.behaviour == "read"] for written in each]
+    assert 15 <= sum(map(len, reads)) <= 21
+    assert len({one.session for written in each for one in written.operations}) == 4

@@ -15,6 +15,7 @@ from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.availability import Gap, in_service, longest, outages, total, unprobed
 from harness.checks.measures.latency import latency
 from harness.model.judgement import INFINITE, Interval, Window
+from harness.model.records import ClockReading
 from harness.model.words import OperationKind, Outcome
 from lab.past import Past
 from lab.records import us
@@ -379,3 +380,17 @@ def test_latency_counts_from_due_by_kind_and_phase() -> None:
     assert (baseline.phase, baseline.count, baseline.p50_ms, baseline.p95_ms) == ("baseline", 100, 50, 95)
     assert (baseline.p99_ms, baseline.max_ms) == (99, 100)
     assert (fault.phase, fault.count, fault.max_ms) == ("fault", 1, 400)
+
+
+def test_window_that_several_clocks_told_is_longer_and_shorter_by_what_they_are_apart() -> None:
+    """What is proved shrinks by both ends' error, what is possible grows: the truth stays inside."""
+    history = broken().history()
+    apart = replace(
+        history, clock_readings=(ClockReading(clock="worker-1", sent_us=0, theirs_us=0, done_us=4_000),)
+    )
+    (exact,), (wide,) = (
+        [one for one in outages(facts_of(past)) if one.kind == WRITE and one.group == "worst"]
+        for past in (history, apart)
+    )
+    assert exact.duration_s.low - wide.duration_s.low == pytest.approx(0.008002)
+    assert wide.duration_s.high - exact.duration_s.high == pytest.approx(0.004001)
