@@ -3,7 +3,7 @@
 Each worker drives its share of the users (`harness.running.worker`). Their clocks are read every second, and
 what they recorded is moved to the run's clock when it is over, within what the readings allow.
 
-Traps. What workers tell meanwhile is up to 50 ms old, and good for conditions and for the display alone. And
+Traps. What workers tell meanwhile is up to 100 ms old, and good for conditions and for the display alone. And
 a worker that ends takes the evidence with it: then nothing was learnt, whatever the nodes did.
 """
 
@@ -367,8 +367,7 @@ class Worker:
         reading = ClockReading(clock=self.name, sent_us=sent_us, theirs_us=said.theirs_us, done_us=done_us)
         self._readings.append(reading)
         self._record(reading)
-        late_us = max(said.lag_us, said.canary_us)
-        self._lag = Lag(max(self._lag.worst_us, late_us), self._lag.behind_us + said.behind_us)
+        self._lag = Lag(max(self._lag.worst_us, said.lag_us), self._lag.behind_us + said.behind_us)
         if not read.done():
             read.set_result(None)
 

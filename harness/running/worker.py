@@ -26,7 +26,7 @@ from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, KitError, NoEffect
 from harness.model.records import Closing
 from harness.model.seams import Topology
-from harness.observe.host import CanaryLag, LoopLag
+from harness.observe.host import LoopLag
 from harness.running import worker_words as words
 from harness.sessions.engine import LoadEngine
 
@@ -127,10 +127,9 @@ class _Ears:
                 theirs_us=theirs_us,
                 lag_us=lag.lag_us,
                 behind_us=lag.behind_us,
-                canary_us=lag.canary_us,
             )
         )
-        lag.lag_us = lag.behind_us = lag.canary_us = 0
+        lag.lag_us = lag.behind_us = 0
 
 
 class _Worker:
@@ -210,17 +209,15 @@ class _Worker:
 
     async def _watch(self) -> None:
         """How late the loop is, for whoever asks next."""
-        loop_lag, canary = LoopLag(), CanaryLag()
+        loop_lag = LoopLag()
         try:
             while True:
                 await asyncio.sleep(words.NEWS_EVERY_S)
                 lag = loop_lag.take()
                 self.lag.lag_us = max(self.lag.lag_us, lag.worst_us)
                 self.lag.behind_us += lag.behind_us
-                self.lag.canary_us = max(self.lag.canary_us, canary.take_us())
         finally:
             loop_lag.stop()
-            canary.stop()
 
     async def _tell(self) -> None:
         while True:

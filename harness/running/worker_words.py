@@ -19,7 +19,7 @@ from harness.model.records import Connection
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import Phase
 
-NEWS_EVERY_S = 0.05
+NEWS_EVERY_S = 0.1
 CLOCK_EVERY_S = 1.0
 AWAKE = 0
 """The number of the first answer, which comes without an order: the worker can read."""
@@ -115,9 +115,8 @@ class Time(_Said, tag="time"):
     n: int
     theirs_us: int
     lag_us: int = 0
-    """As of `ClockPair`, of the worker's loop, since it was last asked; likewise the other two."""
+    """As of `ClockPair`, of the worker's loop, since it was last asked; likewise the other."""
     behind_us: int = 0
-    canary_us: int = 0
 
 
 class Done(_Said, tag="done"):

@@ -12,10 +12,32 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.bench import filling, foreign, judging, loading, recording, runs, starting, suite
+from lab.bench import (
+    filling,
+    foreign,
+    growing,
+    judging,
+    loading,
+    recording,
+    runs,
+    starting,
+    suite,
+    workers,
+)
 from lab.rows import RUNS, Row, report
 
-PARTS = ("loading", "recording", "judging", "foreign", "filling", "starting", "runs", "suite")
+PARTS = (
+    "loading",
+    "recording",
+    "judging",
+    "foreign",
+    "filling",
+    "workers",
+    "starting",
+    "machines",
+    "runs",
+    "suite",
+)
 
 
 def main() -> int:
@@ -29,8 +51,10 @@ def main() -> int:
             "judging": lambda: judging.rows(
                 given.histories or scratch / "judging", repetitions=given.rounds, largest=given.largest
             ),
+            "growing": lambda: growing.rows(given.histories or scratch / "judging", repetitions=given.rounds),
             "foreign": lambda: foreign.rows(scratch / "foreign", repetitions=2 * given.rounds),
             "filling": lambda: filling.rows(scratch / "filling", rounds=given.rounds),
+            "workers": lambda: workers.rows(scratch / "workers", rounds=given.rounds, largest=given.largest),
             "starting": lambda: starting.rows(scratch / "starting", rounds=given.rounds),
             "runs": lambda: runs.rows(scratch / "runs", runs=2 * given.rounds),
             "suite": lambda: suite.rows(

@@ -42,10 +42,10 @@ class Judged:
 
 def rows(folder: Path, *, repetitions: int, largest: int) -> list[Row]:
     """`largest` below ten million: the marginal cost is taken up to there, and the row says so."""
-    small = best(_made(folder, SMALL), repetitions)
-    middle_folder = _made(folder, MIDDLE)
+    small = best(made(folder, SMALL), repetitions)
+    middle_folder = made(folder, MIDDLE)
     middle = best(middle_folder, repetitions)
-    broken_folder = _made(folder, MIDDLE, BROKEN_SHARE)
+    broken_folder = made(folder, MIDDLE, BROKEN_SHARE)
     broken = best(broken_folder, repetitions)
     for size, judged in ((SMALL, small), (MIDDLE, middle)):
         _expect(f"clean, {size:,} operations", judged.findings, 0)
@@ -57,7 +57,7 @@ def rows(folder: Path, *, repetitions: int, largest: int) -> list[Row]:
             at_most=AT_MOST_S,
             unit="s",
             note=f"from the closed history to findings, metrics and page; best of {repetitions}, "
-            f"{middle.cpu_seconds:.2f} s of CPU; {_bytes_per_operation(middle_folder, MIDDLE):.1f} bytes an "
+            f"{middle.cpu_seconds:.2f} s of CPU; {bytes_per_operation(middle_folder, MIDDLE):.1f} bytes an "
             "operation on disk, samples, clocks and audit included",
         ),
         Row(
@@ -75,7 +75,7 @@ def rows(folder: Path, *, repetitions: int, largest: int) -> list[Row]:
         ),
     ]
     if largest > MIDDLE:
-        large = best(_made(folder, largest), repetitions)
+        large = best(made(folder, largest), repetitions)
         _expect(f"clean, {largest:,} operations", large.findings, 0)
         found.append(
             Row(
@@ -118,7 +118,7 @@ def judged(folder: Path) -> Judged:
     return Judged(**json.loads(said.splitlines()[-1]))
 
 
-def _made(folder: Path, operations: int, broken_share: float = 0.0) -> Path:
+def made(folder: Path, operations: int, broken_share: float = 0.0) -> Path:
     """The history, made in a process of its own unless it is there already."""
     wanted = Wanted(
         operations=operations,
@@ -138,7 +138,7 @@ def _broken_in(folder: Path) -> int:
     return int(json.loads((folder / "made.json").read_text())["broken"])
 
 
-def _bytes_per_operation(folder: Path, operations: int) -> float:
+def bytes_per_operation(folder: Path, operations: int) -> float:
     return int(json.loads((folder / "made.json").read_text())["closed_bytes"]) / operations
 
 

@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -87,9 +87,9 @@ def _measured(what: str, folder: Path) -> dict[str, float]:
 
 
 def cpu(folder: Path) -> dict[str, float]:
-    made, decode = _past(OPERATIONS).operations(), msgspec.json.Decoder(Operation).decode_lines
+    made, decode = made_operations(OPERATIONS), msgspec.json.Decoder(Operation).decode_lines
     portions = [_ENCODER.encode_lines(portion) for portion in iter(lambda: list(islice(made, PORTION)), [])]
-    recorder = _recorder(folder)
+    recorder = recorder_in(folder)
     steps = attempts = 0
     recording_s = -_other_threads_s()
     for portion in portions:
@@ -122,8 +122,8 @@ def _other_threads_s() -> float:
 
 
 def memory(folder: Path) -> dict[str, float]:
-    operations = _past(LATE).operations()
-    recorder = _recorder(folder)
+    operations = made_operations(LATE)
+    recorder = recorder_in(folder)
     resident, done = {}, 0
     while portion := list(islice(operations, PORTION)):
         for operation in portion:
@@ -140,7 +140,11 @@ def _past(operations: int) -> RunMaker:
     return RunMaker(Wanted(operations=operations, sessions=operations // 100, audited=False))
 
 
-def _recorder(folder: Path) -> history.Recorder:
+def made_operations(count: int) -> Iterator[Operation]:
+    return _past(count).operations()
+
+
+def recorder_in(folder: Path) -> history.Recorder:
     folder.mkdir(parents=True)
     recorder = history.Recorder(folder, RunClock(), secrets=Secrets(redis="r" * 32, sentinel="s" * 32))
     opening = next(record for record in _past(100).records() if isinstance(record, Opening))
