@@ -18,6 +18,7 @@ from markupsafe import Markup
 from harness.costly import np, npt, pc
 from harness.model.history import History
 from harness.model.records import NodeSample
+from harness.model.table import OperationTable
 from harness.model.words import NodeRole, OperationKind, Outcome
 from harness.report.drawing import COLOURS, Curve, Manner, Scale, drawn
 from harness.report.timeline import Axis
@@ -97,42 +98,57 @@ def _scale(past: History, axis: Axis, colours: dict[str, int]) -> Scale:
 # -- Operations, by kind
 
 
+_ASKED = {"operations": ("due_us", "done_us", "outcome", "kind")}
+
+
 def _latency(past: History, axis: Axis) -> Iterator[Curve]:
     """Of operations that were acked, at the time when they were due."""
-    operations = past.table.operations
-    due_us = operations["due_us"].to_numpy()
-    done_us = pc.fill_null(operations["done_us"], -1).to_numpy()
-    acked = _are(past, "outcome", Outcome.ACKED) & (done_us >= 0) & _within(due_us, axis)
-    for kind in OperationKind:
-        mine = acked & _are(past, "kind", kind)
-        if not mine.any():
-            continue
-        took_s = (done_us[mine] - due_us[mine]) / 1e6
-        slowest = np.full(_slices(axis), -1.0)
-        np.maximum.at(slowest, (due_us[mine] - axis.begin) // axis.slice_us, took_s)
-        slowest[slowest < 0] = nan
-        worst = int(np.argmax(took_s))
-        at_s = axis.seconds(int(due_us[mine][worst]))
-        said = f"{kind}: the slowest took {seconds(float(took_s[worst]))}; its user asked at {after(at_s)}"
-        yield Curve(name=kind, x=_middles(axis), y=slowest.tolist(), said=said)
+    slowest: dict[OperationKind, npt.NDArray[np.float64]] = {}
+    worst: dict[OperationKind, tuple[float, int]] = {}
+    for _, part in past.table.parts(_ASKED):
+        due_us = part.operations["due_us"].to_numpy()
+        done_us = pc.fill_null(part.operations["done_us"], -1).to_numpy()
+        acked = _are(part, "outcome", Outcome.ACKED) & (done_us >= 0) & _within(due_us, axis)
+        for kind, mine in _by_kind(part, acked):
+            took_s = (done_us[mine] - due_us[mine]) / 1e6
+            so_far = slowest.setdefault(kind, np.full(_slices(axis), -1.0))
+            np.maximum.at(so_far, (due_us[mine] - axis.begin) // axis.slice_us, took_s)
+            at = int(np.argmax(took_s))
+            if kind not in worst or took_s[at] > worst[kind][0]:
+                worst[kind] = float(took_s[at]), int(due_us[mine][at])
+    for kind in filter(slowest.__contains__, OperationKind):
+        slowest[kind][slowest[kind] < 0] = nan
+        took, due = worst[kind]
+        said = f"{kind}: the slowest took {seconds(took)}; its user asked at {after(axis.seconds(due))}"
+        yield Curve(name=kind, x=_middles(axis), y=slowest[kind].tolist(), said=said)
 
 
 def _errors(past: History, axis: Axis) -> Iterator[Curve]:
     """At the time when they ended; of those that never did, when they were due."""
-    operations = past.table.operations
-    at_us = pc.coalesce(operations["done_us"], operations["due_us"]).to_numpy()
-    failed = ~_are(past, "outcome", Outcome.ACKED) & _within(at_us, axis)
+    counts: dict[OperationKind, npt.NDArray[np.int64]] = {}
+    for _, part in past.table.parts(_ASKED):
+        at_us = pc.coalesce(part.operations["done_us"], part.operations["due_us"]).to_numpy()
+        failed = ~_are(part, "outcome", Outcome.ACKED) & _within(at_us, axis)
+        for kind, mine in _by_kind(part, failed):
+            more = np.bincount((at_us[mine] - axis.begin) // axis.slice_us, minlength=_slices(axis))
+            counts[kind] = counts[kind] + more if kind in counts else more
+    for kind in filter(counts.__contains__, OperationKind):
+        begins = [axis.seconds(axis.begin + number * axis.slice_us) for number in range(len(counts[kind]))]
+        yield Curve(
+            name=kind, x=begins, y=counts[kind].tolist(), said=f"{kind}: {int(counts[kind].sum())} in all"
+        )
+
+
+def _by_kind(part: OperationTable, chosen: Flags) -> Iterator[tuple[OperationKind, Flags]]:
+    """The chosen operations of each kind that has some."""
     for kind in OperationKind:
-        mine = failed & _are(past, "kind", kind)
-        if not mine.any():
-            continue
-        counts = np.bincount((at_us[mine] - axis.begin) // axis.slice_us, minlength=_slices(axis))
-        begins = [axis.seconds(axis.begin + number * axis.slice_us) for number in range(len(counts))]
-        yield Curve(name=kind, x=begins, y=counts.tolist(), said=f"{kind}: {int(counts.sum())} in all")
+        mine = chosen & _are(part, "kind", kind)
+        if mine.any():
+            yield kind, mine
 
 
-def _are(past: History, column: str, word: str) -> Flags:
-    found: Flags = pc.equal(past.table.operations[column], word).to_numpy()
+def _are(part: OperationTable, column: str, word: str) -> Flags:
+    found: Flags = pc.equal(part.operations[column], word).to_numpy()
     return found
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from harness.costly import np, pc
+from harness.costly import np, pa, pc
 from harness.model.history import History
 from harness.model.records import PROXY_SAYS, Event
 from harness.model.words import Outcome, Phase
@@ -227,18 +227,23 @@ def _operations(drawing: Timeline, axis: Axis, past: History, y: float) -> float
 
 def _counted(past: History, axis: Axis, slice_us: int) -> Counter[tuple[int, Outcome]]:
     """How many operations of each outcome ended (were due, if they never did) in each slice."""
-    operations = past.table.operations
+    counts: Counter[tuple[int, Outcome]] = Counter()
+    for _, part in past.table.parts({"operations": ("done_us", "due_us", "outcome")}):
+        counts.update(_counted_of(part.operations, axis, slice_us))
+    return counts
+
+
+def _counted_of(operations: pa.Table, axis: Axis, slice_us: int) -> dict[tuple[int, Outcome], int]:
     at_us = pc.coalesce(operations["done_us"], operations["due_us"]).to_numpy()
     outcome = operations["outcome"].combine_chunks()
     words = [Outcome(word) for word in outcome.dictionary.to_pylist()]
     within = (at_us >= axis.begin) & (at_us <= axis.end)
     slices = (at_us[within] - axis.begin) // slice_us
     counted = np.bincount(slices * len(words) + outcome.indices.to_numpy()[within])
-    counts: Counter[tuple[int, Outcome]] = Counter()
-    for place in np.flatnonzero(counted).tolist():
-        index, word = divmod(place, len(words))
-        counts[index, words[word]] = int(counted[place])
-    return counts
+    return {
+        (place // len(words), words[place % len(words)]): int(counted[place])
+        for place in np.flatnonzero(counted).tolist()
+    }
 
 
 def _events(drawing: Timeline, axis: Axis, past: History, bottom: float) -> None:

@@ -220,6 +220,14 @@ def _cancelled(table: OperationTable, count: int) -> Flags:
     return _any(rows[cancelled & last], count)
 
 
+def sessions_of(table: OperationTable, chosen: Flags) -> set[str]:
+    """The sessions that these operations are about."""
+    found = set[str]()
+    for these, part in table.parts({"operations": ("session",)}):
+        found.update(Words(part.operations, "session").at(chosen[these]))
+    return found
+
+
 def answering_connections(table: OperationTable, wanted: Integers) -> tuple[Integers, Flags]:
     """The connection whose reply acked the deciding step of each of these operations, in rising order:
     this names the node. Where the second answer is False, none is known.

@@ -8,7 +8,7 @@ session that was made after a node had answered again cannot have been in the pr
 from __future__ import annotations
 
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words, flagged, integers
-from harness.checks.columns.traffic import OUTCOMES
+from harness.checks.columns.traffic import OUTCOMES, sessions_of
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.scope import Scope
 from harness.costly import np, pa
@@ -21,13 +21,13 @@ EVERYTHING = Scope()
 def sessions_at_risk(facts: Facts, scope: Scope = EVERYTHING) -> set[str]:
     """By their log-in's group; with a phase in the scope, the sessions made in that phase."""
     traffic, landmarks = facts.traffic, facts.landmarks
-    names = Words(facts.history.table.operations, "session")
+    table = facts.history.table
     made = traffic.succeeded & traffic.of_kind(OperationKind.LOGIN)
     if scope.phase is not None:
-        return set(names.at(made & scope.has(traffic)))
+        return sessions_of(table, made & scope.has(traffic))
     start_us, end_us = landmarks.danger_us or (landmarks.workload_ends_us, landmarks.workload_ends_us)
     made &= scope.group_has(traffic) & (traffic.done_us <= end_us)
-    return set(names.at(made)) - _over(facts.history, start_us)
+    return sessions_of(table, made) - _over(facts.history, start_us)
 
 
 def _over(history: History, by_us: int) -> set[str]:

@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.checks.columns.arrays import NONE, Flags, Integers, Words
-from harness.checks.columns.traffic import OUTCOMES, Traffic
+from harness.checks.columns.arrays import NONE, Flags, Integers
+from harness.checks.columns.traffic import OUTCOMES, Traffic, sessions_of
 from harness.checks.facts.failovers import failover_steps, promotions
 from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts
@@ -99,12 +99,12 @@ def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) 
 def logouts_failed(facts: Facts) -> int:
     """Sessions that their users asked to end, and that no acked logout ended: as far as anybody told them,
     they are still logged in."""
-    traffic, sessions = facts.traffic, Words(facts.history.table.operations, "session")
+    traffic, table = facts.traffic, facts.history.table
     asked = traffic.of_kind(OperationKind.LOGOUT) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     refused = traffic.with_outcome(Outcome.REJECTED) | traffic.with_outcome(Outcome.UNKNOWN)
     in_vain = asked & refused & ~traffic.cancelled  # what the end of the run cut off is nobody's trouble
     acked = asked & traffic.with_outcome(Outcome.ACKED)
-    return len(set(sessions.at(in_vain)) - set(sessions.at(acked)))
+    return len(sessions_of(table, in_vain) - sessions_of(table, acked)) if in_vain.any() else 0
 
 
 def lost_operations(findings: Iterable[Finding]) -> set[int]:
