@@ -292,15 +292,17 @@ _KEYS = {"acked": "acked", "replica_lag_bytes": "replica_lag", "event": "event"}
 
 
 def _message(text: str) -> str:
+    if text in EVENTS:
+        return text
     if not re.fullmatch(r"[+-][a-z][a-z0-9-]*", text):
         raise Unreadable(choices(text, EVENTS).removeprefix("; "))
     return ANNOUNCED.get(text, text)
 
 
 _MESSAGE = One(
-    "what a sentinel announces, such as +tilt or -failover-abort-not-elected",
+    "an event such as promoted, or what a sentinel announces, such as +tilt or -failover-abort-not-elected",
     _message,
-    {"type": "string", "pattern": "^[+-][a-z][a-z0-9-]*$"},
+    {"type": "string", "pattern": rf"^([+-][a-z][a-z0-9-]*|{'|'.join(EVENTS)})$"},
 )
 
 

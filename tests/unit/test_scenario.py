@@ -214,6 +214,7 @@ def written(tmp_path: Path, faults: str) -> Path:
         ("after: elected", "elected"),
         ('when: {event: "+tilt"}', "+tilt"),
         ('when: {event: "+switch-master"}', "published"),
+        ("when: {event: promoted}", "promoted"),
     ],
 )
 def test_fault_starts_after_whatever_is_observed(start: str, event: str, tmp_path: Path) -> None:
