@@ -1,9 +1,9 @@
 """`python -m lab.sigkill`: SIGKILL in the middle of every fault, on every backend, and what `clean` leaves.
 
 A fault takes about ten seconds on a backend. Faults that need a project of somebody's own run against the one
-that is named. A command that is broken off goes on where it was; `--again` begins anew. `--plan` starts no
-node: it prints which fault can be had on which backend of this machine, and why not. `--write` puts that into
-docs/faults.md.
+that is named. A command that is broken off goes on where it was, and tries again what had no effect.
+`--again` begins anew. `--plan` starts no node: it prints which fault can be had on which backend of this
+machine, and why not. `--write` puts that into docs/faults.md.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> int:
     wanted = given.fault or list(FAULTS)
     if given.plan or given.write:
         return _plan(wanted, given.backend or list(BACKENDS), write=given.write)
-    done = {(one.fault, one.backend): one for one in kept(folder)}
+    done = {(one.fault, one.backend): one for one in kept(folder) if one.works or one.left}
     skipped = []
     for backend in given.backend or BACKENDS:
         left = [fault for fault in wanted if (fault, backend) not in done]
