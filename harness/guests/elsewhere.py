@@ -38,9 +38,12 @@ class Elsewhere:
             return
         lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(environment.items()))
         try:
-            self._file.unlink(missing_ok=True)
-            with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            # Whole or not at all: a script may wait for it.
+            written = self._file.with_name(f".{self._file.name}.new")
+            written.unlink(missing_ok=True)
+            with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(lines)
+            written.replace(self._file)
         except OSError as error:
             raise EnvironmentFailure(
                 f"{self._file}: expected to write the variables of the application there, found: "

@@ -14,7 +14,7 @@ from typing import Any
 from harness.application import Asked, Server, Session, Sides, in_service
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
-from harness.guests.back_door import Nodes, key_in
+from harness.guests.back_door import Nodes
 from harness.guests.browser import Browser, Client
 from harness.guests.front_door import SHUT_FOR_S, ask_at_the_door, shut
 from harness.guests.operation import GuestOperation
@@ -94,7 +94,7 @@ class GuestFleet:
 
     def new_session(self, user: str, operation: int, dice: int) -> Session:
         sid = f"{dice:032x}"
-        return Session(sid, user, operation, 1, f"guest:{sid}", "")
+        return Session(sid, user, operation, 1, _unknown_key(sid), "")
 
     def request(self, server: Server, asked: Asked) -> GuestOperation:
         assert isinstance(server, GuestServer)
@@ -152,9 +152,11 @@ class GuestFleet:
         return True
 
     def at_back_door(self, sessions: Sequence[Session]) -> list[KeptObject]:
-        browsers = (self._browsers[one.id] for one in sessions if one.id in self._browsers)
-        keys = dict.fromkeys(key_in(self._guest, browser.kept) for browser in browsers)
-        return [KeptObject(GUEST_SESSION, key, 1) for key in keys if key]
+        """By the cookie of the log-in: after a log-out its browser may have one of another session."""
+        if self._guest.back_door is None:
+            return []
+        keys = dict.fromkeys(one.key for one in sessions if one.key != _unknown_key(one.id))
+        return [KeptObject(GUEST_SESSION, key, 1) for key in keys]
 
     async def close(self) -> None:
         await end(self._tasks)
@@ -201,3 +203,8 @@ class GuestFleet:
 
     def _tell(self, server: GuestServer, name: str, detail: str) -> None:
         self._record(Event(source=server.name, name=name, t_us=self._clock.now_us(), detail=detail[:_SHOWN]))
+
+
+def _unknown_key(sid: str) -> str:
+    """In the place of the key of a session, as long as nobody knows it."""
+    return f"guest:{sid}"

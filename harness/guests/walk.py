@@ -8,7 +8,7 @@ before there is a load, and never a finding.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.application import Session
@@ -122,11 +122,11 @@ class _Walker:
         """How many keys Redis has; None: nobody asks."""
         return None if self._nodes is None else await asyncio.to_thread(self._nodes.keys)
 
-    async def key_of(self, browser: Browser, what: str, *, expected: bool) -> None:
-        """Look for the key of a session, where the file says which it is."""
+    async def key_of(self, cookies: Mapping[str, str], what: str, *, expected: bool) -> None:
+        """Look for the key of the session of these cookies, where the file says which it is."""
         if self._nodes is None or self.guest.back_door is None:
             return
-        key = key_in(self.guest, browser.kept)
+        key = key_in(self.guest, cookies)
         left_ms = -2 if key is None else await asyncio.to_thread(self._nodes.left_ms, key)
         there = left_ms != -2
         ends = "never ends" if left_ms == -1 else f"ends in {left_ms / 1000:.0f} s"
@@ -193,7 +193,7 @@ async def begin(walker: _Walker) -> Browser | None:
     if keys is not None and await walker.keys() == keys:
         walker.problem(LOG_IN, _KEPT_ELSEWHERE)
         return None
-    await walker.key_of(browser, "back door, after log-in", expected=True)
+    await walker.key_of(browser.kept, "back door, after log-in", expected=True)
     return browser
 
 
@@ -265,6 +265,7 @@ async def _end(walker: _Walker, name: str) -> None:
     browsers = [walker.browser()] if name == LOGOUT else [walker.browser(), walker.browser()]
     for browser in browsers:
         await walker.do(LOG_IN, browser)
+    entered = dict(browsers[0].kept)
     done = await walker.do(name, browsers[0])
     if done.told not in {OK, *PUT_OUT}:
         walker.wrong(name, "an answer that 'done' recognises", done)
@@ -273,7 +274,7 @@ async def _end(walker: _Walker, name: str) -> None:
         after = await walker.do(READ, browser, f"read, after {name}")
         if after.told not in PUT_OUT:
             walker.wrong(name, "that the user is not logged in afterwards", after)
-    await walker.key_of(browsers[0], f"back door, after {name}", expected=False)
+    await walker.key_of(entered, f"back door, after {name}", expected=False)
     copied = await walker.copied(browsers[0])
     if copied.told not in PUT_OUT:
         walker.walk.notes.append(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -26,6 +28,8 @@ from harness.model.seams import Address
 from harness.model.words import Outcome
 from harness.scenario import load_guest
 from harness.topology.base.processes import ProcessIdentity, alive, identity, stopped
+from harness.topology.docker import backend as docker
+from harness.topology.docker.image import choose_image
 from harness.topology.process.backend import unavailable
 from harness.topology.process.web_process import WebProcess
 from lab.guests.measured import Cell
@@ -244,3 +248,54 @@ def test_a_token_is_taken_from_a_page(tmp_path: Path) -> None:
     guest = misfit(tmp_path, "needs a token", ", csrf: {get: /form, json: token}")
     walk = asyncio.run(understood(guest, tmp_path))
     assert not walk.problems
+
+
+PERL = ROOT / "lab" / "toy_guest" / "anywhere.pl"
+"""An application that needs perl and nothing else, so that it runs anywhere."""
+
+
+def anywhere(folder: Path, way: str) -> Path:
+    file = folder / "guest.yaml"
+    file.write_text(
+        f"guest: 1\nname: anywhere\n{way}\nready: {{get: /health, within: 60s}}\ncookie: sid\n"
+        'back_door: {key: "sess:{id}"}\n'
+        "behaviours:\n"
+        '  log-in: {post: /login, form: {user: "{user}"}, done: {status: 200}}\n'
+        "  read: {get: /me, user: {json: user}, done: {status: 200}, values: {theme: {json: theme}}}\n"
+        '  change-field: {post: /theme, form: {theme: "{value}"}, done: {status: 200}}\n'
+        "  logout: {post: /logout, done: {status: 200}}\n"
+    )
+    return file
+
+
+def checked(file: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "failover_kit", "guest", "check", str(file)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(docker.unavailable() is not None, reason="no Docker")
+def test_a_guest_can_be_a_container(tmp_path: Path) -> None:
+    """In the network of the nodes, with their variables; its sessions are found under their keys."""
+    image = choose_image("redis-8.0").name
+    command = json.dumps(["perl", "-e", PERL.read_text(encoding="utf-8")])
+    file = anywhere(tmp_path, f"container: {{image: {image}, command: {command}}}")
+    said, _ = checked(file).communicate(timeout=300)
+    assert "it can be judged" in said, said
+    assert re.search(r"back door, after log-in +PTTL sess:\w+ +-1 +there, never ends", said), said
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="no perl")
+def test_a_guest_can_be_what_its_user_runs(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """It is waited for, with the variables of this run; they are gone afterwards."""
+    port, file = free_port(), tmp_path / "redis.env"
+    check = checked(anywhere(tmp_path, f"address: 127.0.0.1:{port}\nenvironment_file: {file.name}"))
+    request.addfinalizer(check.kill)
+    until(file.exists, within_s=120)
+    start = f"set -a; . {file}; HOST=127.0.0.1 PORT={port} exec perl {PERL}"
+    theirs = subprocess.Popen(["sh", "-c", start], env={"PATH": os.environ["PATH"]})
+    request.addfinalizer(theirs.kill)
+    said, _ = check.communicate(timeout=300)
+    assert "it can be judged" in said, said
+    assert not file.exists()
+    assert theirs.poll() is None, "the kit does nothing to it"

@@ -459,3 +459,19 @@ def test_the_balancer_passes_over_a_web_server_that_does_not_serve() -> None:
     assert [fleet.serving(n).name for n in range(3)] == ["web-1"] * 3
     fleet.set_sides(1, {"web-2": "rest"})
     assert (fleet.serving(0).side, fleet._servers[1].side) == ("all", "rest")
+
+
+def test_the_nodes_are_asked_for_the_keys_that_are_known() -> None:
+    """Those that a log-in's cookie gave; none where the guest file does not say which they are."""
+    clock: Any = Clock()
+
+    def keys(guest: Guest) -> list[str]:
+        fleet = GuestFleet(
+            guest, {}, environment={}, fill=lambda text, _: text, record=lambda _: None, clock=clock
+        )
+        known, unknown = fleet.new_session("ann", 1, 1), fleet.new_session("bob", 2, 2)
+        known.key = "sess:abc"
+        return [one.key for one in fleet.at_back_door([known, unknown, known])]
+
+    assert keys(replace(GUEST, back_door=BackDoor(key="sess:{id}"))) == ["sess:abc"]
+    assert not keys(GUEST)
