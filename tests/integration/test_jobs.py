@@ -58,7 +58,7 @@ def test_a_matrix_over_machines_ends_with_every_run_though_one_dies(
         ]
         command = [sys.executable, "-P", "-m", "failover_kit", *words]
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as running:
             assert running.stdout is not None
             limit = threading.Timer(ENDS_WITHIN_S, running.kill)
