@@ -134,7 +134,7 @@ weakness: setup ## Does explore find seeded weaknesses on every topology, and ma
 	@.venv/bin/python -m lab.weakness $(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out)
 
 .PHONY: test-machines
-test-machines: .venv/.develop ## Several Docker engines on this machine, one swarm: tests of nodes on several hosts. Five minutes
+test-machines: .venv/.develop ## Several Docker engines on this machine, one swarm: tests of nodes and of many runs on several hosts. Fifteen minutes
 	@.venv/bin/python -m lab.machines
 
 .PHONY: engines
