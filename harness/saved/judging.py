@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from harness import history
+from harness.checks.columns.arrays import give_back
 from harness.checks.judge import judge
 from harness.checks.verdict.conclusion import why_clause
 from harness.checks.verdict.evidence import start_that_never_came
@@ -80,6 +81,7 @@ def _judge(directory: Path) -> ScenarioResult:
     past = read_run(directory, in_memory=False)
     history.check_plausible(directory, past)
     judgement = judge(past)
+    give_back(len(past.table))  # what the page is made of comes from elsewhere than arrays do
     judged = ScenarioResult.judged(
         past.plan, past.opening, judgement, why=why_clause(judgement), stories=_stories(past, judgement)
     )
