@@ -35,4 +35,4 @@ def test_unknown_report_names_the_nearest() -> None:
 def test_short_name_leaves_out_the_owner() -> None:
     """As the list shows it, and as it can be asked for again."""
     (path,) = selection.scenario_files("sentinel/03")
-    assert short_names(load(path, shipped())) == ["redis-6062", "valkey-1291"]
+    assert short_names(load(path, shipped())) == ["redis-6062", "valkey-1291", "redis-py-3867"]
