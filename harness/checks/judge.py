@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.checks.columns.arrays import give_back
 from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.request_ends import told_open
 from harness.checks.measures.summary import measure
@@ -29,7 +30,9 @@ Checked = tuple[Sequence[Finding], Mapping[str, Interval], SessionCounts, Sequen
 
 def judge(history: History) -> Judgement:
     """Judge a run. Never raises for what a history lacks: that makes it INCONCLUSIVE."""
-    return judge_checked(history, run_checks(history))
+    checked = run_checks(history)
+    give_back(len(history.table))  # what screening leaves lies between what measuring needs
+    return judge_checked(history, checked)
 
 
 def judge_checked(history: History, checked: Checked) -> Judgement:
