@@ -294,6 +294,7 @@ def test_a_guest_can_be_what_its_user_runs(tmp_path: Path, request: pytest.Fixtu
     until(file.exists, within_s=120)
     start = f"set -a; . {file}; HOST=127.0.0.1 PORT={port} exec perl {PERL}"
     theirs = subprocess.Popen(["sh", "-c", start], env={"PATH": os.environ["PATH"]})
+    request.addfinalizer(theirs.wait)
     request.addfinalizer(theirs.kill)
     said, _ = check.communicate(timeout=300)
     assert "it can be judged" in said, said
