@@ -7,6 +7,7 @@ boot says nothing about what runs now, and ids of another process id namespace c
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 from contextlib import suppress
@@ -112,6 +113,16 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return str(round(psutil.boot_time()))
+
+
+def machine() -> str:
+    """Names this machine through all of its boots. Its host name is part of it, as copies of one virtual
+    machine often have one id."""
+    try:
+        known = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        known = ""
+    return f"{known}/{platform.node()}"
 
 
 def pid_namespace() -> str:

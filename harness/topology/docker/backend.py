@@ -224,7 +224,7 @@ def leftovers() -> tuple[Leftover, ...]:
 
 def clean() -> list[str]:
     """Remove what `leftovers` lists; returns what was done, one line each. What a living process owns,
-    or what is held, is never touched."""
+    or what is held, is never touched, nor is what another machine's may own; that is said."""
     done: list[str] = []
     # A Compose command of a killed harness would go on, and so does for a moment what it last asked for.
     looks = 1 + _LOOKS_AFTER_AN_ORPHAN * processes.end_orphans()
@@ -236,4 +236,18 @@ def clean() -> list[str]:
                 daemon.remove_leftovers(client, found)
             done += map(str, found)
     held_record.remove_stale()
-    return done
+    return done + _left_alone()
+
+
+def _left_alone() -> list[str]:
+    try:
+        client = daemon.connect()
+    except EnvironmentFailure:
+        return []
+    with closing(client):
+        return [
+            f"nothing of run {run}, as another machine may still control it. If none does, by hand: "
+            f"docker rm -fv $(docker ps -aq --filter label={daemon.RUN_LABEL}={run}); "
+            f"docker network rm $(docker network ls -q --filter label={daemon.RUN_LABEL}={run})"
+            for run in daemon.runs_of_others(client)
+        ]

@@ -1,11 +1,12 @@
 """The Docker engine: how it is reached, what this kit owns there, how that is removed.
 
-Everything that the kit starts carries the boot, the pid and the start time of the process that owns
-it, and the run. `clean` goes by these: what is left of a dead owner is removed, what a living one has
+Everything that the kit starts carries the machine, the boot, the pid and the start time of the process that
+owns it, and the run. `clean` goes by these: what is left of a dead owner is removed, what a living one has
 is never touched, and nothing without the labels is even looked at.
 
-The trap: an engine may be somewhere else. The harness talks to container addresses and reads host
+Two traps. An engine may be somewhere else: the harness talks to container addresses and reads host
 pids, and a scenario kills and fills, so an engine that is not on this machine is refused unless asked for.
+And another machine may command this machine's engine: whether an owner there lives cannot be seen from here.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ LABEL = "failover-kit"
 RUN_LABEL = f"{LABEL}.run"
 NODE_LABEL = f"{LABEL}.node"
 PROJECT_LABEL = "com.docker.compose.project"
+_MACHINE_LABEL = f"{LABEL}.machine"
 _BOOT_LABEL = f"{LABEL}.boot"
 _NAMESPACE_LABEL = f"{LABEL}.pid-namespace"
 _PID_LABEL = f"{LABEL}.pid"
@@ -178,6 +180,7 @@ def labels(run: str, owner: processes.ProcessIdentity) -> dict[str, str]:
     """What marks a thing as this process's, started for this run."""
     return {
         RUN_LABEL: run,
+        _MACHINE_LABEL: processes.machine(),
         _BOOT_LABEL: processes.boot_id(),
         _NAMESPACE_LABEL: processes.pid_namespace(),
         _PID_LABEL: str(owner.pid),
@@ -189,8 +192,9 @@ def owner_alive(found: Mapping[str, str], *, shared: bool | None = None) -> bool
     """Whether the process that the labels name still runs. One that cannot be judged counts as alive.
     `shared`: other machines may command this engine too; None: if it is elsewhere."""
     if found.get(_BOOT_LABEL) != processes.boot_id():
-        # On an engine elsewhere it may be a process of another machine.
-        return not _is_here(endpoint()) if shared is None else shared
+        # Of an earlier boot, or of another machine: copies of one machine may share an engine elsewhere.
+        shared = not _is_here(endpoint()) if shared is None else shared
+        return shared or _of_another_machine(found)
     if found.get(_NAMESPACE_LABEL) != processes.pid_namespace():
         return True
     pid = found.get(_PID_LABEL, "")
@@ -199,18 +203,42 @@ def owner_alive(found: Mapping[str, str], *, shared: bool | None = None) -> bool
     return processes.may_live(processes.ProcessIdentity(int(pid), found.get(_STARTED_LABEL, "")))
 
 
+def _of_another_machine(found: Mapping[str, str]) -> bool:
+    """As far as the labels tell: without this one it may be."""
+    return found.get(_MACHINE_LABEL) != processes.machine()
+
+
 def leftovers(client: Any, held: Collection[str], *, shared: bool | None = None) -> tuple[Leftover, ...]:
     """What dead owners left, containers first: a network can go only after them. `held`: projects that
     live on without an owner, on purpose. `shared`: as of `owner_alive`."""
+    return tuple(
+        Leftover(kind=kind, name=name, identity=one.id, run=marks.get(RUN_LABEL, ""))
+        for kind, one, name in _owned(client)
+        if not owner_alive(marks := labels_of(one), shared=shared) and marks.get(PROJECT_LABEL) not in held
+    )
+
+
+def runs_of_others(client: Any) -> tuple[str, ...]:
+    """Runs whose owner is on another machine, as far as the labels tell. Whether it lives is known there."""
+    marks = [labels_of(one) for _, one, _ in _owned(client)]
+    return tuple(
+        sorted(
+            {
+                one.get(RUN_LABEL, "")
+                for one in marks
+                if one.get(_BOOT_LABEL) != processes.boot_id() and _of_another_machine(one)
+            }
+        )
+    )
+
+
+def _owned(client: Any) -> list[tuple[str, Any, str]]:
+    """Kind, thing and name of everything that carries a run."""
     with translated("looking for what killed runs left"):
         found = [("container", one, _name(one)) for one in containers(client, RUN_LABEL)]
         found += [("network", one, one.name) for one in client.networks.list(filters={"label": RUN_LABEL})]
         found += [("volume", one, one.name) for one in client.volumes.list(filters={"label": RUN_LABEL})]
-    return tuple(
-        Leftover(kind=kind, name=name, identity=one.id, run=marks.get(RUN_LABEL, ""))
-        for kind, one, name in found
-        if not owner_alive(marks := labels_of(one), shared=shared) and marks.get(PROJECT_LABEL) not in held
-    )
+    return found
 
 
 def remove_leftovers(client: Any, found: Iterable[Leftover]) -> None:

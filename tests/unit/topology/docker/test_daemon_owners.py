@@ -17,7 +17,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.hosts import ALLOW_REMOTE
 from harness.topology.base import processes, state_files
 from harness.topology.base.keeper import Keeper
-from harness.topology.docker import daemon, held_record
+from harness.topology.docker import backend, daemon, held_record
 
 OURS = daemon.labels("x", processes.this_process())
 
@@ -55,6 +55,43 @@ def test_an_owner_on_another_machine_is_left_alone(monkeypatch: pytest.MonkeyPat
     """On an engine elsewhere, another boot may well be another living machine."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
     assert daemon.owner_alive({**OURS, "failover-kit.boot": "another"})
+
+
+@pytest.mark.parametrize("theirs", [{"failover-kit.machine": "another"}, {}])
+def test_another_machine_may_command_this_machines_engine(here: None, theirs: dict[str, str]) -> None:
+    """Its boot is another one as well, and its run may live. Without the machine's name nobody knows."""
+    marks = {name: text for name, text in OURS.items() if name != "failover-kit.machine"}
+    assert daemon.owner_alive({**marks, **theirs, "failover-kit.boot": "another"})
+
+
+def test_clean_leaves_runs_of_another_machine_alone_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what an earlier boot of this machine left goes."""
+    before = {**OURS, "failover-kit.run": "before", "failover-kit.boot": "another"}
+    theirs = {**before, "failover-kit.run": "theirs", "failover-kit.machine": "another"}
+    there = {name: _thing(name, marks) for name, marks in (("dead", before), ("a", theirs), ("b", theirs))}
+    listed = SimpleNamespace(list=lambda **_: list(there.values()))
+    nothing = SimpleNamespace(list=lambda **_: [])
+    client = SimpleNamespace(
+        containers=listed,
+        networks=nothing,
+        volumes=nothing,
+        api=SimpleNamespace(remove_container=lambda name, **_: there.pop(name)),
+        close=lambda: None,
+    )
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
+    monkeypatch.setattr(daemon, "connect", lambda: client)
+    monkeypatch.setattr(processes, "end_orphans", lambda: 0)
+    monkeypatch.setattr(held_record, "records", dict)
+    monkeypatch.setattr(held_record, "remove_stale", lambda: None)
+    removed, alone = backend.clean()
+    assert removed == "run before: container dead"
+    assert "nothing of run theirs" in alone
+    assert "--filter label=failover-kit.run=theirs" in alone
+    assert sorted(there) == ["a", "b"]
+
+
+def _thing(name: str, marks: dict[str, str]) -> SimpleNamespace:
+    return SimpleNamespace(id=name, name=name, attrs={"Labels": marks, "Names": [f"/{name}"]})
 
 
 def test_an_owner_that_cannot_be_judged_is_left_alone(here: None) -> None:
