@@ -37,7 +37,11 @@ LIBRARIES: Mapping[str, Declaration] = {
     for one in (
         Declaration(name=INSIDE, module=_HERE / "redis_py_asyncio.py", package="redis", tested=REDIS_PY),
         Declaration(
-            name="redis-py-threads", module=_HERE / "redis_py.py", package="redis", tested=("", *REDIS_PY)
+            name="redis-py-threads",
+            module=_HERE / "redis_py.py",
+            package="redis",
+            tested=("", *REDIS_PY),
+            sends_late=True,  # nobody can cancel a thread
         ),
         Declaration(
             name="coredis",

@@ -116,7 +116,7 @@ class Serving:
             async with asyncio.timeout(self._deadline_s):
                 results = await self._client.send(exchange.commands, exchange.key)
         except Exception as failure:  # noqa: BLE001 - the application's own, whatever it is
-            if self._sends_late and isinstance(failure, TimeoutError) and not exchange.attempts:
+            if self._sends_late and isinstance(failure, TimeoutError) and not exchange.open:
                 self._notes.may_be_sent(exchange)
             self._notes.over(exchange, None, said(failure))
         else:

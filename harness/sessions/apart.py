@@ -22,6 +22,7 @@ from redis.exceptions import ResponseError
 
 from harness.errors import EnvironmentFailure
 from harness.libraries.library import Declaration, Settings
+from harness.model.attempt_results import CANCELLED
 from harness.model.records import Connection
 from harness.redis_wire import info
 from harness.sessions.connection import Wire
@@ -136,7 +137,7 @@ class ApartClient:
         try:
             raised = await over
         except asyncio.CancelledError:
-            self._give_up(pending, "cancelled")
+            self._abandon(pending)
             raise
         finally:
             self.pending.pop(number, None)
@@ -231,6 +232,17 @@ class ApartClient:
             if carried.attempt.done_us is None:
                 carried.fail(result, self._wire.now_us())
                 self._leave_unanswered(carried)
+
+    def _abandon(self, pending: Pending) -> None:
+        """Nobody waits any more, but the library goes on: where it waits for no answer now, it may send yet,
+        or has said so in a line that is not read. That is an attempt of which nobody sees more."""
+        waiting = any(one.attempt.done_us is None for one in pending.attempts.values())
+        self._give_up(pending, CANCELLED)
+        if not waiting and pending.over.cancelled():  # it had not said that it was over
+            exchange, now_us = pending.exchange, self._wire.now_us()
+            carried = pending.recording.begin(exchange, exchange.everything, 0, now_us, handed_over=True)
+            carried.attempt.connection = None
+            carried.fail(CANCELLED, now_us)
 
     def _on_ready(self, _: int, version: str) -> None:
         assert self._ready is not None

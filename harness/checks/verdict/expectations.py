@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from harness.checks.columns.traffic import Traffic
@@ -398,20 +398,31 @@ def _latency(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     waits = acked_waits_us(traffic, chosen)
     if not len(waits):
         return Measured(ANYTHING, missing=f"no {kind} was acked there")
-    wait_s = percentile(waits, 1.0 if which == "max" else float(which.removeprefix("p")) / 100) / 1e6
-    return Measured(Interval(low=wait_s, high=wait_s))
+    wait_us = percentile(waits, 1.0 if which == "max" else float(which.removeprefix("p")) / 100)
+    return Measured(_lasted(wait_us, case.landmarks))
+
+
+def _lasted(wait_us: int, landmarks: Landmarks) -> Interval:
+    """Of what several clocks told, both ends may be off: it is never shorter than the truth."""
+    low_us = max(0, wait_us - 2 * landmarks.clocks_apart_us)
+    return Interval(low=low_us / 1e6, high=wait_us / 1e6)
 
 
 def _longest_wait(expectation: Expectation, scope: Scope, case: Case) -> Measured:
-    """Of one request, whatever became of it: a user waits for an error as well."""
-    traffic = case.facts.traffic
+    """Of one request, whatever became of it: a user waits for an error as well. What the end of the run cut
+    off would have lasted longer, nobody knows how long."""
+    traffic, ends_us = case.facts.traffic, case.landmarks.workload_ends_us
     chosen = traffic.of_kind(expectation.arguments[0]) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
-    chosen &= scope.has(traffic) & ~traffic.with_outcome(Outcome.NOT_SENT) & ~traffic.cancelled
-    waits_us = traffic.ended_us[chosen] - traffic.due_us[chosen]
-    if not len(waits_us):
+    chosen &= scope.has(traffic) & ~traffic.with_outcome(Outcome.NOT_SENT)
+    cut_off = (traffic.done_us == NONE) | (traffic.cancelled & (traffic.done_us >= ends_us))
+    chosen &= cut_off | ~traffic.cancelled
+    if not chosen.any():
         return _nothing_due(expectation)
-    wait_s = max(0, int(waits_us.max())) / 1e6
-    return Measured(Interval(low=wait_s, high=wait_s))
+    over_us = np.where(traffic.done_us == NONE, ends_us, traffic.done_us)
+    lasted = _lasted(max(0, int((over_us - traffic.due_us)[chosen].max())), case.landmarks)
+    if (chosen & cut_off).any():
+        return Measured(replace(lasted, high=INFINITE), why="the run ended while one was still waiting")
+    return Measured(lasted)
 
 
 def _outcomes(expectation: Expectation, scope: Scope, case: Case) -> Measured:

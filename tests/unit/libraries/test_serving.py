@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from harness.libraries.notes import Exchange, Notes
-from harness.libraries.resp import Command
+from harness.libraries import LIBRARIES
+from harness.libraries.notes import Attempt, Exchange, Notes
+from harness.libraries.resp import Command, ErrorReply
 from harness.libraries.serve import Serving
 from tests.fake_clock import in_fake_time
 
@@ -43,7 +44,7 @@ class Bench:
         self.notes = Notes(writes)
 
     def said(self, library: Library, deadline_s: float | None = None, *, late: bool = False) -> list[Any]:
-        exchange = Exchange(1, (WRITE,), "session:{s}")
+        self.exchange = exchange = Exchange(1, (WRITE,), "session:{s}")
         self.notes.begin(exchange)
         in_fake_time(Serving(library, self.notes, deadline_s, sends_late=late).carry_out(exchange))
         return [json.loads(line)[1:] for line in os.read(self._reads, 1 << 16).splitlines()]
@@ -64,6 +65,34 @@ def test_time_out_of_a_library_that_sends_late_proves_nothing(bench: Bench) -> N
     late, plain = (bench.said(Library(TimeoutError("late")), late=late) for late in (True, False))
     assert [what for what, *_ in late] == ["sent", "ended", "over"]
     assert plain == [["over", 1, None, "TimeoutError: late"]]
+
+
+def test_time_out_behind_a_refusal_proves_nothing_either(bench: Bench) -> None:
+    """A library that sends late tries again after the node has refused: that may be on its way. What waits
+    for its answer is unknown already."""
+
+    class Refused(Library):
+        async def send(self, commands: Sequence[Command], key: str) -> list[object]:
+            attempt = Attempt(bench.exchange, 3)
+            attempt.positions = [0]
+            bench.notes.sent(attempt)
+            if self.refused:
+                bench.notes.answered(attempt, ErrorReply("CLUSTERDOWN The cluster is down"))
+            raise TimeoutError
+
+        refused = True
+
+    class Silent(Refused):
+        refused = False
+
+    words = bench.said(Refused(None), late=True)
+    assert [what for what, *_ in words] == ["sent", "ended", "sent", "ended", "over"]
+    assert [what for what, *_ in bench.said(Silent(None), late=True)] == ["sent", "ended", "over"]
+
+
+def test_nobody_cancels_a_thread() -> None:
+    """The application has its time-out, and the thread sends when it can."""
+    assert LIBRARIES["redis-py-threads"].sends_late
 
 
 def test_other_failure_before_anything_was_sent_proves_that_it_was_not(bench: Bench) -> None:

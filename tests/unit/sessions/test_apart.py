@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from harness.model.words import Outcome, StepKind
 from harness.sessions.apart import ApartClient, Pending
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Surroundings
-from harness.sessions.exchange import Exchange, Part, Raised, Recording, Shape
+from harness.sessions.exchange import CURRENT, Exchange, Part, Raised, Recording, Shape
 from harness.sessions.outcome import settle
 from tests.builders_sessions import Written
 from tests.fake_clock import in_fake_time, the_clock
@@ -199,3 +200,50 @@ def test_what_comes_after_the_request_was_given_up_is_nobodys() -> None:
         assert bench.recording.attempts == []
 
     run(scenario)
+
+
+@pytest.mark.parametrize("before", ["nothing", "no connection", "a refusal", "no answer"])
+def test_call_that_the_kit_gives_up_may_be_sent_yet(before: str) -> None:
+    """The library goes on with it. So "nothing was sent until then" proves nothing: the outcome is unknown."""
+    said: dict[str, list[tuple[Any, ...]]] = {
+        "nothing": [],
+        "no connection": [
+            (13, "sent", 1, 1, None, [0], False),
+            (14, "ended", 1, 1, "connect-failed", []),
+        ],
+        "a refusal": [
+            (13, "sent", 1, 1, None, [0], True),
+            (
+                14,
+                "ended",
+                1,
+                1,
+                "reply",
+                [{"error": "READONLY You can't write against a read only replica."}],
+            ),
+        ],
+        "no answer": [(13, "sent", 1, 1, None, [0], True)],
+    }
+
+    async def whole() -> None:
+        bench = Bench()
+        bench.client.pending.clear()
+        process = SimpleNamespace(stdin=SimpleNamespace(write=lambda _: None), returncode=None)
+        setattr(bench.client, "_process", process)  # noqa: B010 - it is no process
+        CURRENT.set(bench.recording)
+        asked = asyncio.create_task(bench.client.send(bench.exchange))
+        await asyncio.sleep(0)
+        bench.says(*said[before])
+        if before in {"no connection", "a refusal"}:
+            assert bench.says() is None
+            assert bench.step.outcome is Outcome.REJECTED
+            bench.step.attempts = ()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        bench.says()
+        assert bench.step.outcome is Outcome.UNKNOWN
+        assert bench.recording.attempts[-1].result == "cancelled"
+        assert len(bench.recording.attempts) == (1 if before in {"nothing", "no answer"} else 2)
+
+    in_fake_time(whole())

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from harness.checks.facts.of_run import facts_of
 from harness.checks.judge import judge_checked
 from harness.checks.verdict.expectations import compare
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, SessionCounts
-from harness.model.records import Event
+from harness.model.records import ClockReading, Event
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind
 from lab.past import Past
 from lab.records import us
@@ -184,6 +185,39 @@ def test_longest_wait_is_that_of_one_request_whatever_became_of_it() -> None:
     past.do(LOGOUT, 5.0, took_s=8.0, outcome=Outcome.NOT_SENT)
     past.do(LOGOUT, -9.0, took_s=8.0)
     assert result(past.history()).measured == "6.00 s"
+
+
+def test_longest_wait_of_a_request_that_the_end_cut_off_has_no_upper_end() -> None:
+    """It was still waiting, and nobody knows how long it would have. One that ended with its web server, while
+    the run went on, has an end."""
+    bound = expect("longest wait(read): < 9s", 9, unit="s", arguments=("read",), comparison="<")
+    past = run(bound)
+    past.do(READ, 3.0, took_s=2.0)
+    past.do(READ, 4.0, took_s=6.0, outcome=Outcome.UNKNOWN, result="cancelled")
+    assert result(past.history()).met is True
+    ends_s = facts_of(past.history()).landmarks.workload_ends_us / 1e6
+    past.do(READ, ends_s - 8.0, took_s=8.0, outcome=Outcome.UNKNOWN, result="cancelled")
+    found = result(past.history())
+    assert (found.met, found.low, found.high) == (None, pytest.approx(8.0), INFINITE)
+    assert found.why == "the run ended while one was still waiting"
+    past.do(READ, ends_s - 9.5, took_s=9.5, outcome=Outcome.UNKNOWN, result="cancelled")
+    assert result(past.history()).met is False
+
+
+@pytest.mark.parametrize(
+    ("what", "of"), [("longest wait(read)", ("read",)), ("latency(read, max)", ("read", "max"))]
+)
+def test_wait_that_several_clocks_told_is_not_longer_than_was_measured(
+    what: str, of: tuple[str, ...]
+) -> None:
+    """Its beginning is told too early and its end too late, so it can only be shorter."""
+    past = run(expect(f"{what}: <= 1.998s", 1.998, unit="s", arguments=of, comparison="<="))
+    past.do(READ, 3.0, took_s=2.0)
+    assert result(past.history()).met is False
+    reading = ClockReading(clock="worker-1", sent_us=0, theirs_us=0, done_us=1_000)
+    found = result(replace(past.history(), clock_readings=(reading,)))
+    assert (found.met, found.high) == (None, 2.0)
+    assert found.low == pytest.approx(1.998, abs=1e-5)
 
 
 def test_longest_wait_of_what_nobody_asked_for_is_not_measured() -> None:
