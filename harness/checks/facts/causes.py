@@ -12,13 +12,14 @@ the other one was promoted, not from the moment somebody told it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.checks.facts.offsets import Side, Span, side
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timelines
+from harness.model.times import FOREVER
 from harness.model.words import FROM_MEMORY, Cause, NodeRole
 
 STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
@@ -83,6 +84,7 @@ def _acker(timelines: Timelines, node: str, run_id: str, sent_us: float, done_us
 def of_loss(timelines: Timelines, effect: StepEffect, seen: Sight | None, shard: int) -> Why:
     """Why an acked effect was not there when looked for. `shard`: the session's; what was acked on
     another one (a user's index, in a cluster) is judged by that one."""
+    effect = _in_time(effect)
     # A replica that did not have it says nothing of when it was lost.
     behind = seen is None or watcher(timelines, seen).standing is Standing.REPLICA
     seen_us = timelines.facts.landmarks.end_us if seen is None or behind else seen.done_us
@@ -94,6 +96,12 @@ def of_loss(timelines: Timelines, effect: StepEffect, seen: Sight | None, shard:
     if by.node is None:
         return _by_elimination(timelines, effect, shard, seen_us)
     return _lost_after(timelines, effect, by, shard, seen_us)
+
+
+def _in_time(effect: StepEffect) -> StepEffect:
+    """Of what nobody acked: if it took effect, as somebody has seen, it was over by then. That is where the
+    application does not confirm what too few replicas have, for one."""
+    return effect if effect.done_us < FOREVER else replace(effect, done_us=effect.until_us)
 
 
 def _by_elimination(timelines: Timelines, effect: StepEffect, shard: int, seen_us: float) -> Why:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.checks.facts import causes
@@ -13,8 +14,9 @@ from harness.checks.facts.ownership import Loss, Standing
 from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
 from harness.model.history import History
-from harness.model.records import Connection, ForensicEntry, ForensicReading
-from harness.model.words import Cause
+from harness.model.records import Connection, ForensicEntry, ForensicReading, Operation
+from harness.model.times import FOREVER
+from harness.model.words import Cause, Outcome
 from lab.past import Past
 from lab.records import us
 
@@ -180,6 +182,27 @@ def test_side_of_the_promotion_that_it_was_acked_on(
     past.fail_over("redis-2", 5.0, follow=20.0)
     found = why(past, at=at, took=took, node="redis-1")
     assert (found.cause, found.because) == (cause, because)
+
+
+def test_what_nobody_acked_was_lost_as_what_was_acked_then() -> None:
+    """The node had answered, and the application did not confirm it, as too few replicas had it. It was over by
+    that answer, so a promotion that comes later did not meet it half-way."""
+    past = Past()
+    past.fail_over("redis-2", 5.0)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 3.0, took=0.5)
+    past.read(ann, 9.0)
+    history = past.history()
+    operations = [msgspec.convert(msgspec.to_builtins(one), Operation) for one in history.operations]
+    operations[1].outcome = operations[1].steps[-1].outcome = Outcome.UNKNOWN
+    timelines, effect, seen = timelines_of(replace(history, operations=tuple(operations)))
+    assert (effect.certain, effect.done_us, effect.until_us) == (False, FOREVER, us(3.5))
+    assert of_loss(timelines, effect, seen, 1) == Why(
+        cause=Cause.NOT_YET_REPLICATED,
+        because="redis-1 acked it 1.49 s before redis-2, which did not have it, was promoted",
+    )
+    still_open = replace(effect, until_us=FOREVER)
+    assert of_loss(timelines, still_open, seen, 1).cause is Cause.AT_PROMOTION
 
 
 def test_promotion_that_is_hardly_known_is_no_moment() -> None:
