@@ -50,9 +50,13 @@ class Coredis:
             "stream_timeout": settings.sentinel_timeout_s,
             "connect_timeout": settings.sentinel_timeout_s,
             "password": settings.sentinel_password,
-            "retry_policy": _retries(settings, settings.sentinel_retries),
         }
-        sentinel = Sentinel(settings.sentinels, sentinel_kwargs=asked, **_of_a_pool(known))
+        at = [TCPLocation(host, port) for host, port in settings.sentinels]
+        sentinel = Sentinel(at, sentinel_kwargs=asked, **_of_a_pool(known))
+        retries = _retries(settings, settings.sentinel_retries)  # it has one for sentinels and nodes alike
+        sentinel.sentinels = [
+            coredis.Redis(one.host, one.port, retry_policy=retries, **sentinel.sentinel_kwargs) for one in at
+        ]
         await self._open.enter_async_context(sentinel)
         return sentinel.primary_for(settings.service)
 

@@ -183,7 +183,12 @@ def _alike(some: Sequence[Command], others: Sequence[Command]) -> int:
 
 
 def _plain(reply: object) -> object:
-    """A reply, or what a library made of it, as JSON has it. An error reply is an object with its text."""
+    """A reply, or what a library made of it, as JSON has it. An error reply is an object with its text.
+
+    A library may make "yes" of a 1; no command of the kit's is answered by anything but the number.
+    """
+    if isinstance(reply, bool):
+        return int(reply)
     if reply is None or isinstance(reply, (int, str)):
         return reply
     if isinstance(reply, bytes):

@@ -24,6 +24,7 @@ from harness import history
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure
 from harness.faults.director import Director
+from harness.libraries import apart
 from harness.model.pacing import SETTLED_S, audit_within_s
 from harness.model.plan import Plan
 from harness.model.records import Closing, Event, Opening, PhaseChange, Record
@@ -83,16 +84,21 @@ def record_on(
         )
         return recording.drive(evictions)
 
-    client = _client(plan)
+    client = who_sends(plan)
     record_whole(topology, plan, drive, run=run, directory=directory, image=image, clock=clock, client=client)
 
 
-def _client(plan: Plan) -> str:
-    """Who sends the operations."""
+def who_sends(plan: Plan) -> str:
+    """The client library, its version, and how it finds the primary; or the guest."""
     deployment = plan.scenario.deployment
     if deployment.guest is not None:
         return f"guest {deployment.guest.name}"
-    return f"redis-py {package_version('redis')} asyncio, {deployment.client.discovery}"
+    profile = deployment.client
+    library = apart(profile.library, profile.version)
+    if library is None:
+        return f"redis-py {package_version('redis')} asyncio, {profile.discovery}"
+    version = profile.version or library.version or package_version(library.package)
+    return f"{library.name} {version}, {profile.discovery}"
 
 
 Drive = Callable[[history.Recorder, bool], Coroutine[Any, Any, Closing]]

@@ -96,7 +96,8 @@ class ApartClient:
 
     async def start(self) -> None:
         """Raises:
-        EnvironmentFailure: it does not start, or its library cannot make a client.
+        EnvironmentFailure: it does not start.
+        Raised: its library cannot make a client.
         """
         if self._process is not None:
             return
@@ -122,6 +123,10 @@ class ApartClient:
             raise EnvironmentFailure(
                 f"{self._who}: expected its process to be ready within {STARTS_WITHIN_S:g} s, found nothing"
             ) from None
+        except Raised:
+            await self.close()
+            self._process = None  # whoever starts it again gets a new one, and its reason
+            raise
 
     async def send(self, exchange: Exchange) -> None:
         recording = CURRENT.get()

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.clock import RunClock, wait_until
-from harness.libraries import LIBRARIES
+from harness.libraries import LIBRARIES, apart
+from harness.libraries.environments import missing
 from harness.libraries.library import Declaration
 from harness.model.deployment import ClientProfile
 from harness.model.records import Step
+from harness.model.scenario import Workload
 from harness.model.seams import Address, Login, Source
-from harness.model.words import Outcome, StepKind
+from harness.model.words import Discovery, Outcome, Phase, StepKind
 from harness.sessions.apart import ApartClient
 from harness.sessions.discovery import Surroundings
-from harness.sessions.exchange import CURRENT, Command, Exchange, Part, Recording, Shape
+from harness.sessions.exchange import CURRENT, Command, Exchange, Part, Raised, Recording, Shape
 from harness.sessions.outcome import settle
 from harness.sessions.web_server import WebServer
-from tests.builders_sessions import PASSWORD, SERVER, Local, Node, Written, single
+from tests.builders_sessions import (
+    MIX,
+    PASSWORD,
+    SERVER,
+    Local,
+    Node,
+    Written,
+    drive_for,
+    engine_for,
+    plan_for,
+    single,
+    with_sentinel,
+)
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(not SERVER, reason="no redis-server")]
 
@@ -121,3 +138,78 @@ def test_process_of_a_web_server_that_is_killed_is_gone(local: Local) -> None:
         "web-1 was killed",
         "closed by the library",
     ]
+
+
+def asked(*, sentinels: bool) -> list[str]:
+    """The libraries that `make client-conformance` asks for; all that the kit has itself otherwise."""
+    names = [name for name in os.environ.get("CLIENTS", "redis-py-threads").split(",") if name]
+    return [one for one in names if not sentinels or LIBRARIES[one.partition("=")[0]].sentinels]
+
+
+def by(asked_for: str, **changes: Any) -> ClientProfile:
+    name, _, version = asked_for.partition("=")
+    library = apart(name, version)
+    if library is not None and (reason := missing(library, version)):
+        pytest.skip(reason)
+    return ClientProfile(library=name, version=version, socket_timeout_s=2, connect_timeout_s=2, **changes)
+
+
+async def under_load(local: Local, profile: ClientProfile, written: Written, *, kills: bool) -> None:
+    load = Workload(web_servers=2, users=20, rate_per_s=40, mix={**MIX, "logout-everywhere": 0.3})
+    engine = engine_for(local, plan_for(local, workload=load, client=profile), written)
+    assert await engine.seed() == load.users
+    engine.set_phase(Phase.BASELINE)
+    driving = asyncio.create_task(drive_for(engine, 8.0 if kills else 2.0))
+    if kills:
+        await asyncio.sleep(0.7)
+        engine.set_phase(Phase.FAULT)
+        local.nodes["redis-1"].kill()
+        with local.nodes["redis-2"].client() as redis:
+            promoted = partial(lambda of: of.info("replication")["role"] == "master", redis)
+            await asyncio.to_thread(partial(wait_until, promoted, within_s=15, waiting_for="promotion"))
+        await asyncio.sleep(1.5)
+        engine.set_phase(Phase.SETTLED)
+    await driving
+    await engine.close()
+
+
+@pytest.mark.parametrize("library", asked(sentinels=False))
+def test_library_answers_every_behaviour_as_its_node_did(local: Local, library: str) -> None:
+    """On healthy nodes everything is acked: no answer looks like that of another command."""
+    written = Written()
+    asyncio.run(under_load(local, by(library), written, kills=False))
+    assert len(written.operations) > 60
+    assert {one.outcome for one in written.operations} == {Outcome.ACKED}
+
+
+@pytest.mark.parametrize("library", asked(sentinels=True))
+def test_library_finds_the_primary_by_its_sentinels_and_the_next_one(tmp_path: Path, library: str) -> None:
+    """It gets in before the failover, and everything is acked again after it."""
+    written = Written()
+    with with_sentinel(tmp_path) as guarded:
+        profile = by(library, discovery=Discovery.ON_ERROR, application_retries=3)
+        asyncio.run(under_load(guarded, profile, written, kills=True))
+    begun = [one.outcome for one in written.operations if one.phase is Phase.BASELINE]
+    assert begun.count(Outcome.ACKED) > len(begun) / 2  # some are under way when the primary dies
+    after = {one.outcome for one in written.operations if one.phase is Phase.SETTLED}
+    assert after == {Outcome.ACKED}
+
+
+def test_process_whose_library_makes_no_client_is_started_again(local: Local) -> None:
+    """And says why each time: a second start finds no process that is not there."""
+    client = web_server(local.nodes["redis-1"])[0].client
+    assert isinstance(client, ApartClient)
+    client._library = replace(TOY, module=Path("/nowhere/toy.py"))
+
+    async def twice() -> list[str]:
+        said = []
+        for _ in range(2):
+            with pytest.raises(Raised) as problem:
+                await client.start()
+            said.append(str(problem.value))
+        return said
+
+    first, second = asyncio.run(twice())
+    assert "toy.py" in first
+    assert second == first
+    assert client.pid == 0

@@ -110,3 +110,8 @@ def test_refusal_before_anything_was_sent_is_raised(bench: Bench) -> None:
 def test_answer_is_what_the_library_returned(bench: Bench) -> None:
     """As it returned it."""
     assert bench.said(Library([1])) == [["over", 1, [1], ""]]
+
+
+def test_yes_of_a_library_is_the_number_that_the_node_sent(bench: Bench) -> None:
+    """Inside EXEC's answer too: a library may make a truth value of what EXPIRE answers."""
+    assert bench.said(Library(["OK", [8, True, False]])) == [["over", 1, ["OK", [8, 1, 0]], ""]]
