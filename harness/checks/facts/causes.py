@@ -24,6 +24,8 @@ from harness.model.words import FROM_MEMORY, Cause, NodeRole
 
 STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
 """Whoever answers as one of these may show what was there before."""
+NO_NODE = "no connection was recorded for the ack"
+"""And no node that may have acked it has lost anything since."""
 _AS_ANOTHER = "when it came back as another process, and which of the two did is not recorded"
 
 
@@ -110,17 +112,25 @@ def _by_elimination(timelines: Timelines, effect: StepEffect, shard: int, seen_u
     nodes = timelines.ownership.acting_between(shard, effect.sent_us, effect.done_us)
     ackers = [_acker(timelines, node, "", effect.sent_us, effect.done_us) for node in nodes]
     whys = [_lost_after(timelines, effect, by, shard, seen_us) for by in ackers]
-    explained = [why for why in whys if why.cause is not Cause.NOT_DETERMINED]
-    if len(explained) == 1:
+    explained = [
+        why
+        for by, why in zip(ackers, whys, strict=True)
+        if by.replaced or why.cause is not Cause.NOT_DETERMINED
+    ]
+    if len({why.cause for why in explained}) == 1:
         return explained[0]
-    rival = None if explained else _rival(timelines, effect)
+    if explained:
+        return Why(
+            because=f"nobody knows which node acked it: {'; or '.join(why.because for why in explained)}"
+        )
+    rival = _rival(timelines, effect)
     if rival is not None:
         because = (
             f"operation {rival.operation.id} wrote to the same session at the same time: an application that "
             "stores a session whole loses one of two such writes"
         )
         return Why(cause=Cause.APPLICATION_RACE, because=because)
-    return Why(because="no connection was recorded for the ack")
+    return Why(because=NO_NODE)
 
 
 def _rival(timelines: Timelines, effect: StepEffect) -> StepEffect | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.checks.columns.arrays import Words
+from harness.checks.facts.causes import NO_NODE, Why
 from harness.checks.facts.step_effects import Sight, State
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted
@@ -88,9 +89,9 @@ def out_of_sight(timelines: Timelines, looks: Sequence[Sight]) -> FindingKind | 
     return COOKIE_DELETED if any(map(_made_forget, looks)) else ANONYMOUS_PAGE
 
 
-def never_there(timelines: Timelines, timeline: Timeline, cause: Cause) -> bool:
+def never_there(timelines: Timelines, timeline: Timeline, why: Why) -> bool:
     """Whether nobody ever saw a session whose loss no node explains."""
-    if not timelines.of_guest or cause is not Cause.NOT_DETERMINED:
+    if not timelines.of_guest or why.because != NO_NODE:
         return False
     return all(one.state is not State.PRESENT for one in timeline.sights)
 

@@ -77,7 +77,7 @@ def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
     a fault may cost.
 
     One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
-    its earliest, which is as much before as the load engine's loop was late at worst.
+    its earliest, which is as much before as the load engine's loop was late at worst, and its clock is off.
     """
     budgets = loss_budgets(timelines.facts)
     counted = Counted()
@@ -85,7 +85,8 @@ def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
         return counted
     zero_us = timelines.facts.landmarks.zero_us
     unruled = {step.number for step in timelines.history.plan.scenario.faults if step.kind not in RULES}
-    error_s = max((pair.loop_lag_us for pair in timelines.history.clocks), default=0) / 1e6
+    late_us = max((pair.loop_lag_us for pair in timelines.history.clocks), default=0)
+    error_s = (late_us + timelines.history.clocks_apart_us) / 1e6
     lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
     for one in losses:
         if one.t_us is not None:

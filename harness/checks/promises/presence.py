@@ -178,7 +178,7 @@ def _name(  # noqa: PLR0917 - all of what names an absence
                 sentence=sentence,
                 observations=_looks(unexplained),
             )
-        kind = TOLD_OK_THEN_LOST if never_there(timelines, timeline, why.cause) else LOST_SESSION
+        kind = TOLD_OK_THEN_LOST if never_there(timelines, timeline, why) else LOST_SESSION
         sentence = f"{who}, {logged_in}, is gone without a logout or a timeout: {where(seen)} found nothing."
     return finding(
         timelines,

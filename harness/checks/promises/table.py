@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from harness.checks.facts.causes import NO_NODE
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises import (
     acked_writes,
@@ -67,8 +68,13 @@ def _of_budgets(timelines: Timelines, found: Sequence[Finding]) -> Counted:
     """What two requests of an application took from each other no fault has cost. Nor has it cost what a
     guest said that it had saved, if no node explains why it is gone."""
     lost = having(FindingTrait.LOST_WRITE)
-    own = {Cause.APPLICATION_RACE, *([Cause.NOT_DETERMINED] if timelines.of_guest else [])}
-    by_nodes = [one for one in found if one.name in lost and one.cause not in own]
+    by_nodes = [
+        one
+        for one in found
+        if one.name in lost
+        and one.cause is not Cause.APPLICATION_RACE
+        and not (timelines.of_guest and one.because == NO_NODE)
+    ]
     return loss_budget.judge_budget(timelines, by_nodes)
 
 

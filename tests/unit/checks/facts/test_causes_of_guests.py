@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from harness.checks.facts import causes
+from harness.checks.facts.causes import Why
+from harness.checks.facts.ownership import Ownership
+from harness.checks.facts.timelines import Timelines
+from harness.checks.promises.check import Counted
 from harness.checks.run import run_checks
+from harness.model.judgement import Finding
 from harness.model.words import Cause
 from tests.unit.checks.stories import Story, guests
 
@@ -37,3 +43,35 @@ def test_what_the_application_never_saved_is_no_cost_of_a_fault() -> None:
     past = guests.told_ok_then_lost()
     past.fault(1.7, "web-2 is gone", "kill web server", target="web-2")
     assert [one.name for one in run_checks(past.history())[0]] == ["told-ok-then-lost"]
+
+
+@pytest.mark.parametrize(
+    ("second", "cause", "cost"),
+    [
+        (Cause.NOT_YET_REPLICATED, Cause.NOT_YET_REPLICATED, True),
+        (Cause.SPLIT_BRAIN, Cause.NOT_DETERMINED, True),
+        (Cause.NOT_DETERMINED, Cause.NOT_DETERMINED, False),
+    ],
+)
+def test_loss_that_two_nodes_explain_is_a_cost_of_the_fault(
+    second: Cause, cause: Cause, cost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them had acked it. Only what no node explains is the application's own, which is blamed then."""
+    first = Cause.NOT_YET_REPLICATED if cost else Cause.NOT_DETERMINED
+    told = {"redis-1": Why(cause=first, because="one"), "redis-2": Why(cause=second, because="two")}
+    past = guests.lost_by_a_failover()
+    past.fault(3.9, "web-2 is gone", "kill web server", target="web-2")
+    monkeypatch.setattr(Ownership, "acting_between", lambda *_: list(told))
+    monkeypatch.setattr(causes, "_lost_after", lambda _, __, by, *___: told[by.node])
+    monkeypatch.setattr(causes, "_rival", lambda *_: None)
+    asked: list[Finding] = []
+
+    def judged(_: Timelines, losses: list[Finding]) -> Counted:
+        asked.extend(losses)
+        return Counted()
+
+    monkeypatch.setattr("harness.checks.promises.loss_budget.judge_budget", judged)
+    name = "lost-session" if cost else "told-ok-then-lost"
+    found = next(one for one in run_checks(past.history())[0] if one.name == name)
+    assert found.cause is cause, found.because
+    assert [one.name for one in asked] == ([name] if cost else [])

@@ -19,6 +19,7 @@ from harness.faults import FAULTS
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, LossBudget, governing
 from harness.model.plan import PlannedBound
+from harness.model.records import ClockReading
 from harness.model.scenario import Expectation, Term
 from harness.model.words import Discovery, NodePurpose, Phase, TopologyKind, Verdict
 from lab.past import Past
@@ -371,6 +372,18 @@ def test_error_of_the_measurement_counts_for_the_run() -> None:
     assert found.observations == 1
     assert _over(judge(_timely(history, loop_lag_s=1.1)))
     assert _over(judge(_timely(history, loop_lag_s=1.3))) == []
+
+
+def test_error_of_a_load_workers_clock_counts_for_the_run() -> None:
+    """What it says of an ack is the latest that it can have been."""
+    history = stories.over_budget().history()
+
+    def apart(width_s: float) -> History:
+        told = ClockReading(clock="worker-1", sent_us=0, theirs_us=0, done_us=us(width_s))
+        return replace(history, clock_readings=(told,))
+
+    assert _over(judge(apart(1.1)))
+    assert _over(judge(apart(1.3))) == []
 
 
 def test_unbounded_fault_leaves_its_shard_unjudged() -> None:
