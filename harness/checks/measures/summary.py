@@ -114,13 +114,15 @@ def lost_operations(findings: Iterable[Finding]) -> set[int]:
 
 
 def loss_window_s(findings: Iterable[Finding], landmarks: Landmarks) -> Interval | None:
-    """From the first fault's effect to the ack of the last lost write; None: nothing lost, or no fault."""
+    """From the first fault's effect to the ack of the last lost write; None: nothing lost, or no fault.
+
+    An ack is told too late, if at all, by as much as clocks are apart."""
     acked = _lost_at_us(findings)
     if not acked or landmarks.fault_us is None:
         return None
     after_us = max(acked) - landmarks.fault_us
     return Interval(
-        low=max(0, after_us) / 1e6,
+        low=max(0, after_us - landmarks.clocks_apart_us) / 1e6,
         high=max(0, after_us + landmarks.fault_error_us) / 1e6,
     )
 
@@ -158,7 +160,11 @@ def recovery_point_s(
         return None
     harmless = _harmless(budgets)
     spans = [_put_back_us(one, acked_us, landmarks, harmless) for one, acked_us in lost]
-    return Interval(low=max(low for low, _ in spans) / 1e6, high=max(high for _, high in spans) / 1e6)
+    high_us = max(high for _, high in spans)
+    return Interval(
+        low=max(low for low, _ in spans) / 1e6,
+        high=(high_us + landmarks.clocks_apart_us) / 1e6 if high_us else 0,
+    )
 
 
 _WITH_A_PROMOTION = (Cause.NOT_YET_REPLICATED, Cause.AT_PROMOTION)

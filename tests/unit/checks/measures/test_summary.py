@@ -11,6 +11,7 @@ import pytest
 from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.scope import Scope
 from harness.checks.measures.summary import (
+    loss_window_s,
     lost_operations,
     measure,
     recovery_point_s,
@@ -202,6 +203,19 @@ def test_recovery_point_is_known_as_well_as_the_effect() -> None:
     assert recovery_point_s([_lost(t_s=9.5), _lost(t_s=12.0)], landmarks) == Interval(low=0.25, high=0.5)
     assert recovery_point_s([_lost(t_s=9.875)], landmarks) == Interval(low=0, high=0.125)
     assert recovery_point_s([], landmarks) is None
+
+
+def test_ack_that_another_clock_told_may_have_been_earlier() -> None:
+    """So users were put back further than that, and a write after the fault was lost earlier."""
+    past = Past()
+    past.fault(10.0)
+    exact = facts_of(past.history()).landmarks
+    apart = replace(exact, clocks_apart_us=us(0.25))
+    lost = [_lost(t_s=9.5), _lost(t_s=12.0)]
+    assert recovery_point_s(lost, exact) == Interval(low=0.5, high=0.5)
+    assert recovery_point_s(lost, apart) == Interval(low=0.5, high=0.75)
+    assert loss_window_s(lost, exact) == Interval(low=2.0, high=2.0)
+    assert loss_window_s(lost, apart) == Interval(low=1.75, high=2.0)
 
 
 BACK = Interval(low=8.0, high=8.5)
