@@ -81,7 +81,22 @@ def application_misfit(step: FaultStep, deployment: Deployment, workload: Worklo
         return f"{step.kind} acts upon {named}, which you run: the kit can neither end nor cut it off"
     if Trait.NEEDS_OTHER_WEB_SERVER in step.traits and workload.web_servers < 2:
         return "there is only one web server, so no other could serve the users"
+    if Trait.NEEDS_OTHER_WEB_SERVER in step.traits and deployment.workers:
+        return _alone_at_its_worker(_web_server_named(step), deployment.workers, workload.web_servers)
     return None
+
+
+def _alone_at_its_worker(name: str, workers: int, web_servers: int) -> str | None:
+    """Users stay with their load worker, so its other web servers must be able to serve them."""
+    if not name:
+        return None
+    nth = int(name.removeprefix("web-")) - 1
+    if len(range(nth % workers, web_servers, workers)) > 1:
+        return None
+    return (
+        f"{name} is the only web server of its load worker, so no other could serve the users there: "
+        f"each of {workers} workers has two with web_servers: {2 * workers}"
+    )
 
 
 def _web_server_named(step: FaultStep) -> str:

@@ -966,3 +966,19 @@ def test_workers_need_a_web_server_each(tmp_path: Path) -> None:
     assert read(tmp_path, WORKERS.replace("WORKERS", "2")).deployment.workers == 2
     with pytest.raises(UsageError, match=r"workers: expected 2 at most.*found 3"):
         read(tmp_path, WORKERS.replace("WORKERS", "3"))
+
+
+@pytest.mark.parametrize(
+    ("web_servers", "killed", "fits"), [(3, 1, True), (3, 2, False), (3, 3, True), (4, 2, True)]
+)
+def test_killed_web_server_leaves_another_one_at_its_worker(
+    web_servers: int, killed: int, fits: bool, tmp_path: Path
+) -> None:
+    """A user stays with a load worker: web-1 and web-3 are of one, and web-2 and web-4 of the other."""
+    text = WORKERS.replace("WORKERS", "2").replace("web_servers: 2", f"web_servers: {web_servers}")
+    text = text.replace("kill: primary", f"kill web server: web-{killed}")
+    if fits:
+        assert read(tmp_path, text).deployment.workers == 2
+    else:
+        with pytest.raises(UsageError, match=r"web-2 is the only web server of its load worker.*: 4"):
+            read(tmp_path, text)
