@@ -122,7 +122,10 @@ def _web_server_misfit(scenario: Scenario, guest: Guest) -> str | None:
     elif guest.run_as is not RunAs.SERVICE:
         return None
     elif project is None:
-        return f"the guest {guest.name} is a service of a Compose project, and the deployment has none"
+        return (
+            f"the guest {guest.name} is a service of a Compose project, and the deployment has none: a "
+            "deployment with `compose:` and `guest:`, which `guest check` takes as --beside"
+        )
     else:
         there, what = project.web_servers, "container"
     if there == wanted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from harness.many.cells import cells_of
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
-from harness.model.words import NodeRole
+from harness.model.words import NodeRole, Verdict
 from harness.report.cells import TITLE, cell_blocks, cell_table, is_repeated
 from harness.report.console import console_on
 from harness.report.explain import explain, needs_explaining
@@ -155,9 +155,18 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
             # Never wrapped by us: commands are there to be copied.
             console.print(Text("\n".join(explain(result, suite.directory))), soft_wrap=True)
             console.print()
+    for reason in _missing(suite):
+        console.print(Text(f"skipped: {reason}"), soft_wrap=True)
     where = f"results: {one_line(suite.directory)}/index.html · summary.json · junit.xml"
     console.print(where, highlight=False, soft_wrap=True)
     console.print(f"exit status {suite.exit_code}: {suite.comes_to}", highlight=False)
+
+
+def _missing(suite: SuiteResult) -> Iterator[str]:
+    """Why something was skipped, once, where a command would change it; nobody can copy it out of a table."""
+    skipped = (one for one in suite.results if one.verdict is Verdict.SKIPPED)
+    reasons = dict.fromkeys(one_line(reason) for one in skipped for reason in one.reasons)
+    return (reason for reason in reasons if "to install it: " in reason)
 
 
 def suite_line(suite: SuiteResult) -> str:

@@ -428,3 +428,14 @@ def test_what_nodes_were_not_given_is_told_everywhere() -> None:
         "decides": True,
     }
     assert "left_out" in summary(suite(result()))["scenarios"][0]
+
+
+def test_command_that_a_skipped_run_needs_can_be_copied() -> None:
+    """On one line, below the table that wraps it, once for all runs that need it; other reasons are in the table."""
+    command = "python -m venv /somewhere/clients/redis-4.5.4 && /somewhere/clients/redis-4.5.4/bin/pip install redis==4.5.4"
+    needs = replace(result(Verdict.SKIPPED), reasons=(f"it is not here; to install it: {command}",))
+    other = replace(result(Verdict.SKIPPED), reasons=("no HAProxy here",))
+    stream = io.StringIO()
+    terminal.show(suite(needs, needs, other), stream)
+    below = [line for line in stream.getvalue().splitlines() if line.startswith("skipped: ")]
+    assert below == [f"skipped: it is not here; to install it: {command}"]
