@@ -245,8 +245,9 @@ def test_occupy_that_is_refused_has_no_effect(world: FakeWorld) -> None:
 def test_occupy_that_makes_nobody_wait_has_no_effect(
     world: FakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """KEYS over a handful of keys takes no time."""
+    """KEYS over a handful of keys takes no time, also where a machine makes everybody wait a little."""
     monkeypatch.setattr("harness.faults.occupy._LOOKS", 3)
+    monkeypatch.setattr("harness.faults.occupy.WAITED_LEAST_S", 30.0)
     with pytest.raises(NoEffect, match="answered another client within"):
         inject(world, "occupy", options={"with": "keys", "keys": 3})
 
