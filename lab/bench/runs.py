@@ -24,8 +24,12 @@ OVERHEAD_AT_MOST = 0.10
 """Of a run's wall time, on a machine that does nothing else."""
 
 
+BACKENDS = (BackendKind.PROCESS, BackendKind.DOCKER)
+"""Those of one machine."""
+
+
 def rows(folder: Path, *, runs: int) -> list[Row]:
-    return [row for backend in BackendKind for row in _of(backend, folder / backend, runs)]
+    return [row for backend in BACKENDS for row in _of(backend, folder / backend, runs)]
 
 
 def _of(backend: BackendKind, out: Path, runs: int) -> list[Row]:
@@ -50,6 +54,8 @@ def measured(summary: dict[str, object], folder: Path, names: Sequence[str]) -> 
     """Of a suite's summary; a run that decided nothing, or ran twice, takes its time all the same."""
     scenarios = [one for one in _scenarios(summary) if one["run_dir"]]
     wall_s = float(str(summary["wall_s"]))
+    if not scenarios or not wall_s:
+        return skipped(names[0], "nothing ran"), skipped(names[1], "nothing ran")
     whole, traffic = 0.0, 0.0
     for one in scenarios:
         spent = _traffic_s(folder / str(one["run_dir"]))

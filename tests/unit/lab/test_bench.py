@@ -96,3 +96,9 @@ def test_share_without_traffic_is_what_lies_outside_seed_and_audit(tmp_path: Pat
     assert share.measured == pytest.approx(0.2)
     _, unknown = runs.measured({"wall_s": 360.0, "scenarios": [twice]}, tmp_path, ("hourly", "share"))
     assert unknown.measured is None
+
+
+def test_suite_that_ran_nothing_has_no_rate(tmp_path: Path) -> None:
+    """A backend that this machine has not is skipped, with its reason."""
+    nothing = {"wall_s": 0.0, "scenarios": [{"run_dir": "", "wall_s": 0.0, "times_run": 1}]}
+    assert [one.measured for one in runs.measured(nothing, tmp_path, ("hourly", "share"))] == [None, None]
