@@ -81,14 +81,7 @@ async def audit(
 ) -> AuditSummary:
     """Record every session and every object on every node of its shard; returns, and records, which pass is
     valid."""
-    reader = _Audit(context, sessions, objects)
-    try:
-        async with asyncio.timeout(within_s):
-            summary = await reader.run()
-    except TimeoutError:
-        summary = AuditSummary(passes=reader.passes, reason=f"it was not finished within {within_s:g} s")
-    finally:
-        reader.close()
+    summary = await _Audit(context, sessions, objects).finished(within_s)
     context.record(summary)
     return summary
 
@@ -97,14 +90,7 @@ async def audit_keys(context: ObserverContext, keys: Sequence[KeptObject], *, wi
     """Record the keys of an application on every node, as a part of the audit at its front door. Only a pass
     counts during which nothing changed; without any, an event says why."""
     seen: list[Record] = []
-    reader = _Audit(replace(context, record=seen.append), (), keys)
-    try:
-        async with asyncio.timeout(within_s):
-            summary = await reader.run()
-    except TimeoutError:
-        summary = AuditSummary(passes=reader.passes, reason=f"it was not finished within {within_s:g} s")
-    finally:
-        reader.close()
+    summary = await _Audit(replace(context, record=seen.append), (), keys).finished(within_s)
     if summary.valid_pass is None:
         context.record(
             Event(source="audit", name=BACK_DOOR_UNREAD, t_us=context.clock.now_us(), detail=summary.reason)
@@ -132,6 +118,16 @@ class _Audit:
         self._sentinels = {node.name: SentinelSampler(context, node.name) for node in plan.sentinels()}
         self._data_nodes = [node.name for node in plan.data_nodes()]
         self.passes = 0
+
+    async def finished(self, within_s: float) -> AuditSummary:
+        """The whole audit, or as much of it as there was time for."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self.run()
+        except TimeoutError:
+            return AuditSummary(passes=self.passes, reason=f"it was not finished within {within_s:g} s")
+        finally:
+            self.close()
 
     async def run(self) -> AuditSummary:
         changed = ""

@@ -250,6 +250,8 @@ class Worker:
         self._awaited: dict[int, asyncio.Future[words.Done]] = {}
         self._asked: dict[int, tuple[int, asyncio.Future[None]]] = {}
         self._readings: list[ClockReading] = []
+        self._so_far: history.Part | None = None
+        """By the readings so far; None: another one has come since."""
         self._acked: dict[str, tuple[list[int], list[int]]] = {}
         """Behaviour -> when portions began, and how many were acked up to the end of each."""
         self._last_acked_us: dict[str, int] = {}
@@ -366,6 +368,7 @@ class Worker:
         sent_us, read = self._asked.pop(said.n)
         reading = ClockReading(clock=self.name, sent_us=sent_us, theirs_us=said.theirs_us, done_us=done_us)
         self._readings.append(reading)
+        self._so_far = None
         self._record(reading)
         self._lag = Lag(max(self._lag.worst_us, said.lag_us), self._lag.behind_us + said.behind_us)
         if not read.done():
@@ -402,7 +405,9 @@ class Worker:
         return lag
 
     def _part(self) -> history.Part:
-        return history.Part(folder=self._folder, bounds=ClockBounds.of(self._readings))
+        if self._so_far is None:
+            self._so_far = history.Part(folder=self._folder, bounds=ClockBounds.of(self._readings))
+        return self._so_far
 
     def part(self) -> history.Part:
         found = self._part()

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Check, Counted
@@ -60,7 +61,10 @@ def judge_connections(timelines: Timelines) -> Counted:
             worst[web_server] = max(worst.get(web_server, (0, 0, "")), (many, at_us, node))
     return Counted(
         findings=[
-            _finding(timelines, web_server, node, many, at_us, limit)
+            replace(
+                _finding(timelines, web_server, node, (many, at_us), f"its pool is to hold {limit}"),
+                web_server=web_server,
+            )
             for web_server, (many, at_us, node) in worst.items()
             if many > limit + SPARE
         ]
@@ -81,19 +85,9 @@ def _of_guest(timelines: Timelines, guest: Guest) -> list[Finding]:
         many, at = max(((one.clients or 0) - own, -one.sent_us) for one in samples)
         worst[node] = (many, -at)
     return [
-        Finding(
-            name=CONNECTION_STORM.name,
-            side=CONNECTION_STORM.side,
-            cause=Cause.NOT_DETERMINED,
-            sentence=f"{guest.name} had {many} connections to {node} open at once at"
-            f" {(at_us - timelines.facts.landmarks.zero_us) / 1e6:+.2f} s; {meant}.",
-            node=node,
-            t_us=at_us,
-            seen_us=at_us,
-            observations=many,
-        )
-        for node, (many, at_us) in worst.items()
-        if many > limit + SPARE
+        _finding(timelines, guest.name, node, most, meant)
+        for node, most in worst.items()
+        if most[0] > limit + SPARE
     ]
 
 
@@ -119,17 +113,14 @@ def most_at_once(connections: Iterable[Connection]) -> tuple[int, int]:
     return most, since_us
 
 
-def _finding(  # noqa: PLR0917 - what one web server had
-    timelines: Timelines, web_server: str, node: str, many: int, at_us: int, limit: int
-) -> Finding:
+def _finding(timelines: Timelines, who: str, node: str, most: tuple[int, int], meant: str) -> Finding:
+    many, at_us = most
     at_s = (at_us - timelines.facts.landmarks.zero_us) / 1e6
     return Finding(
         name=CONNECTION_STORM.name,
         side=CONNECTION_STORM.side,
         cause=Cause.NOT_DETERMINED,
-        sentence=f"{web_server} had {many} connections to {node} open at once at {at_s:+.2f} s; its pool"
-        f" is to hold {limit}.",
-        web_server=web_server,
+        sentence=f"{who} had {many} connections to {node} open at once at {at_s:+.2f} s; {meant}.",
         node=node,
         t_us=at_us,
         seen_us=at_us,

@@ -424,18 +424,20 @@ def test_an_expectation_that_no_run_decides_is_refused_first(tmp_path: Path) -> 
         explored(Undecidable(lambda _: False), tmp_path)
 
 
+BROKEN = Found(
+    folder=Path("y"),
+    runs=4,
+    undecided=0,
+    broken=replace(result(Verdict.FAIL), why="lost more"),
+    broken_in=Path("runs/draw 1"),
+    file=Path("y/smallest.yaml"),
+)
+
+
 def test_several_explorations_end_with_one_table() -> None:
     """Each with its runs, and what broke with the command that repeats it."""
     whole = Found(folder=Path("x"), runs=9, undecided=2)
-    broken = Found(
-        folder=Path("y"),
-        runs=4,
-        undecided=0,
-        broken=replace(result(Verdict.FAIL), why="lost more"),
-        broken_in=Path("runs/draw 1"),
-        file=Path("y/smallest.yaml"),
-    )
-    assert list(summary([("split", whole), ("cluster", broken)])) == [
+    assert list(summary([("split", whole), ("cluster", BROKEN)])) == [
         "",
         "all: 13 runs, 2 of them undecided, a promise broken on 1 of 2",
         "  split    9 runs, 2 of them undecided: no promise was broken",
@@ -443,23 +445,14 @@ def test_several_explorations_end_with_one_table() -> None:
         "             failover-kit replay 'runs/draw 1'",
         "             failover-kit run y/smallest.yaml --repeat 10",
     ]
-    assert status_of([whole, broken]) == ExitStatus.FAILED
+    assert status_of([whole, BROKEN]) == ExitStatus.FAILED
     assert status_of([whole, replace(whole, undecided=9)]) == ExitStatus.INCONCLUSIVE
     assert status_of([whole, whole]) == ExitStatus.PASSED
 
 
 def test_what_is_found_says_how_to_repeat_it() -> None:
     """The run that broke, the smallest schedule, and how often that one breaks."""
-    found = Found(
-        folder=Path("y"),
-        runs=4,
-        undecided=0,
-        broken=replace(result(Verdict.FAIL), why="lost more"),
-        broken_in=Path("runs/draw 1"),
-        file=Path("y/smallest.yaml"),
-        again=(2, 3),
-        whole=False,
-    )
+    found = replace(BROKEN, again=(2, 3), whole=False)
     assert list(said(found)) == [
         "explore: 4 runs, in y",
         "broken: lost more",
