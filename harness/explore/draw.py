@@ -23,7 +23,7 @@ Document = dict[str, Any]
 _ANYBODY, _PRIMARY, _REPLICA = "anybody", " primary", " replica"
 
 FAULTS_AT_MOST = 4
-FIRST_FAULT_S = (3.0, 5.0)
+FIRST_FAULT_S = (2.0, 4.0)
 BETWEEN_S = (0.2, 6.0)
 LASTS_S = (1.0, 9.0)
 REPLACED_S = 5.0
@@ -55,6 +55,11 @@ SETTINGS: Mapping[str, Sequence[str]] = {
     "client.wait_replicas": ("0", "1"),
 }
 """Setting of a deployment -> the values that are tried, as far as a topology has the setting."""
+
+_MAY_COST = {Trait.CAUSES_FAILOVER, Trait.CUTS_REPLICATION, Trait.EMPTIES_DATABASE}
+_OFTEN = 3
+"""How many times as often something is drawn as the rest: a fault that may cost acked writes, and a primary,
+which alone has writes that nobody else has yet. Otherwise most schedules would fail nobody over."""
 
 _VALUES: Mapping[OptionType, Sequence[str]] = {
     OptionType.DURATION: ("20ms", "100ms", "400ms", "1s", "3s"),
@@ -113,7 +118,7 @@ def single_faults(space: Space) -> Iterator[tuple[str, str, Document]]:
         for target in _possible_targets(kind, space):
             before = [{"after": "1s", name: "primary"} for name in _leaving(target, space)]
             for variant in (replace(kind, options=required), *with_one):
-                fault = _fault(variant, (target,), random.Random(0), FIRST_FAULT_S[0])
+                fault = _fault(variant, target, random.Random(0), FIRST_FAULT_S[0])
                 faults = [*before, fault]
                 yield kind.name, target, _document("one fault", {}, always(space.vocabulary), faults, bare)
 
@@ -179,29 +184,36 @@ def _faults(space: Space, dice: random.Random) -> list[Document]:
     swarm = [one for one in kinds if dice.random() < 0.5] or [dice.choice(kinds)]
     at_s = dice.uniform(*FIRST_FAULT_S)
     found: list[Document] = []
-    free_s: dict[str, float] = {}
-    """Whom a fault strikes -> when somebody answers to that word again."""
+    busy = _Busy()
     left_s: dict[Trait | None, float] = {}
     """What earlier faults may have left behind -> from when on it is there."""
     for _ in range(dice.randint(1, FAULTS_AT_MOST)):
         usable = [kind for kind in swarm if _there(kind, space, left_s)]
-        kind = dice.choice(usable or [kind for kind in kinds if _there(kind, space, left_s)])
-        fault = _fault(kind, _there(kind, space, left_s), dice, at_s)
+        kind = _kind(usable or [kind for kind in kinds if _there(kind, space, left_s)], dice)
+        fault = _fault(kind, _target(_there(kind, space, left_s), dice), dice, at_s)
         target = str(fault[kind.name])
         struck = _struck_by(target)
-        at_s = max(
-            at_s,
-            left_s.get(LEFT_BY.get(target), 0.0),
-            *(free for who, free in free_s.items() if who == _ANYBODY or struck & {who, _ANYBODY}),
-        )
+        at_s = max(at_s, left_s.get(LEFT_BY.get(target), 0.0), busy.until_s(kind, struck))
         found.append({**fault, "after": _seconds(at_s)})
-        held = {who for who, free in free_s.items() if free > at_s}
-        for who, for_s in _struck_for_s(kind, fault, struck, held, space).items():
-            free_s[who] = max(free_s.get(who, 0.0), at_s + for_s)
+        busy.strike(kind, fault, struck, at_s, space)
         if Trait.CAUSES_FAILOVER in kind.traits_with(_options_of(kind, fault)):
             left_s.setdefault(Trait.CAUSES_FAILOVER, at_s + REPLACED_S)
         at_s += dice.uniform(*BETWEEN_S)
     return found
+
+
+def _kind(kinds: Sequence[Declaration], dice: random.Random) -> Declaration:
+    weights = [_OFTEN if _MAY_COST & set(kind.traits) else 1 for kind in kinds]
+    return dice.choices(kinds, weights)[0]
+
+
+def _target(targets: Sequence[str], dice: random.Random) -> str:
+    """First who is struck, then by which word: there are many words for a replica, and few for a primary."""
+    words: dict[str, list[str]] = {}
+    for target in targets:
+        words.setdefault(min(_struck_by(target)).split()[-1], []).append(target)
+    weights = [_OFTEN if who == _PRIMARY.strip() else 1 for who in words]
+    return dice.choice(dice.choices(list(words.values()), weights)[0])
 
 
 def _there(kind: Declaration, space: Space, left_s: Mapping[Trait | None, float]) -> list[str]:
@@ -219,24 +231,65 @@ def _struck_by(target: str) -> set[str]:
     return next(({role} for role in ("sentinel", "web") if role in target), {_ANYBODY})
 
 
-def _struck_for_s(
+@dataclass(slots=True)
+class _Busy:
+    """Until when a fault has nothing to act upon, as an earlier one still holds whom it would strike."""
+
+    free_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(whom, what kind of fault, or empty for all) -> when somebody answers to that word again."""
+
+    def until_s(self, kind: Declaration, struck: set[str]) -> float:
+        return max(
+            (
+                free_s
+                for (who, sort), free_s in self.free_s.items()
+                if sort in {"", _sort(kind)} and (who == _ANYBODY or struck & {who, _ANYBODY})
+            ),
+            default=0.0,
+        )
+
+    def strike(self, kind: Declaration, fault: Document, struck: set[str], at_s: float, space: Space) -> None:
+        held = {who for (who, sort), free_s in self.free_s.items() if not sort and free_s > at_s}
+        lasts_s = dict.fromkeys(((who, _sort(kind)) for who in struck), _lasts_s(fault))
+        gone_s = {(who, ""): for_s for who, for_s in _gone_for_s(kind, fault, struck, held, space).items()}
+        for key, for_s in {**lasts_s, **gone_s}.items():
+            self.free_s[key] = max(self.free_s.get(key, 0.0), at_s + for_s)
+
+
+def _sort(kind: Declaration) -> str:
+    """Faults of one sort do the same to a node: a second one changes nothing while the first one lasts."""
+    return next(
+        (trait for trait in (Trait.CUTS_LINKS, Trait.FILLS_VOLUME) if trait in kind.traits), kind.name
+    )
+
+
+def _lasts_s(fault: Document) -> float:
+    return float(str(fault.get("for", "0ms")).removesuffix("ms")) / 1000
+
+
+def _gone_for_s(
     kind: Declaration, fault: Document, struck: set[str], held: set[str], space: Space
 ) -> dict[str, float]:
-    """How long the next fault on each has nothing to act upon: until this one is over, or until another node
-    has taken the place of the primary that it struck. Then there is a replica less until this one is over.
-    Nobody takes a primary's place while the replicas are `held`."""
-    for_s = float(str(fault.get("for", "0ms")).removesuffix("ms")) / 1000
+    """How long nobody answers to a word: until a process that was stopped or frozen is back, or until another
+    node has taken the place of the primary that was struck. Then there is a replica less until the fault is
+    over. Nobody takes a primary's place while the replicas are `held`. A node that is cut off, or full, is
+    there for every other fault."""
+    for_s = _lasts_s(fault)
+    found: dict[str, float] = {}
     if {Trait.STOPS_PROCESS, Trait.STARTS_PROCESS} & set(kind.traits):
-        for_s += COMES_BACK_S
-    found = dict.fromkeys(struck, for_s)
+        found = dict.fromkeys(struck, for_s + COMES_BACK_S)
+    elif Trait.FREEZES_PROCESS in kind.traits:
+        found = dict.fromkeys(struck, for_s)
     replaced = any("replica" in target for targets in space.targets.values() for target in targets)
     if not replaced or Trait.CAUSES_FAILOVER not in kind.traits_with(_options_of(kind, fault)):
         return found
     for primary in (who for who in struck if who.endswith(_PRIMARY)):
         replica = f"{primary.removesuffix(_PRIMARY)}{_REPLICA}"
-        found[replica] = max(for_s, REPLACED_S) + COMES_BACK_S
-        if replica not in held:
-            found[primary] = REPLACED_S if Trait.HANDS_OVER in kind.traits else min(for_s, REPLACED_S)
+        found[replica] = max(found.get(primary, for_s), REPLACED_S) + COMES_BACK_S
+        if Trait.HANDS_OVER in kind.traits:
+            found[primary] = REPLACED_S
+        elif primary in found and replica not in held:
+            found[primary] = min(found[primary], REPLACED_S)
     return found
 
 
@@ -255,8 +308,8 @@ def _possible_targets(kind: Declaration, space: Space) -> list[str]:
     ]
 
 
-def _fault(kind: Declaration, targets: Sequence[str], dice: random.Random, at_s: float) -> Document:
-    made: Document = {"after": _seconds(at_s), kind.name: dice.choice(targets)}
+def _fault(kind: Declaration, target: str, dice: random.Random, at_s: float) -> Document:
+    made: Document = {"after": _seconds(at_s), kind.name: target}
     if kind.least_for_s is not None and (Trait.LASTS in kind.traits or Trait.STOPS_PROCESS in kind.traits):
         made["for"] = _seconds(max(kind.least_for_s, dice.uniform(*LASTS_S)))
     for option in kind.options:

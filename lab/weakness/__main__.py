@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from harness.errors import ExitStatus
 from harness.explore import Found, Request, explore
 from harness.model.words import BackendKind, TopologyKind
 from harness.presets import inventory_of
@@ -55,7 +56,13 @@ def main(arguments: list[str]) -> int:
         for one in WEAKNESSES
         if one.kind in (given.kind or TopologyKind) and any(word in one.name for word in given.only or [""])
     ]
-    rows = [row_of(one, *explored(one, given)) for one in chosen]
+    rows = []
+    for one in chosen:
+        found, told = explored(one, given)
+        if found.interrupted:
+            print("weakness: interrupted; the other weaknesses were not explored", file=sys.stderr)
+            return ExitStatus.INTERRUPTED
+        rows.append(row_of(one, found, told))
     return report("weakness", rows, directory=given.out, title=f"\nseeded weaknesses, seed {given.seed}")
 
 
@@ -80,7 +87,6 @@ def explored(weakness: Weakness, given: argparse.Namespace) -> tuple[Found, Told
         kind=weakness.kind,
         own_deployment=bool(weakness.off),
         shards=inventory_of(scenario.deployment).shards,
-        expect=weakness.expect,
         minutes=given.minutes,
         seed=given.seed,
         vocabulary=shipped(),

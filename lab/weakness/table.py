@@ -2,8 +2,8 @@
 
 A deployment says a setting, and its nodes do not have it: an operator's `CONFIG SET` has switched it off. So
 more is lost than what the deployment says allows. Where there are replicas this is `min-replicas-to-write`; a
-node without a replica cannot have that, and there it is what keeps sessions through a restart, or beside a
-cache. The other weakness is a bug of the engine.
+node without a replica cannot have that, and there it is what keeps sessions through a restart. The other
+weakness is a bug of the engine.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ class Weakness:
     name: str
     topology: Mapping[str, Any] = field(default_factory=dict)
     """Of the deployment, besides its kind."""
-    expect: tuple[str, ...] = ()
-    """What is promised besides that which every exploration promises."""
     off: Mapping[str, str] = field(default_factory=dict)
     """What nodes have in the place of what the deployment says; empty: the engine has a bug, and settings are
     drawn."""
@@ -49,24 +47,22 @@ def _unguarded(kind: TopologyKind, **topology: Any) -> Weakness:
     )
 
 
+def _forgetful(kind: TopologyKind) -> Weakness:
+    return Weakness(
+        kind=kind,
+        name="append-only file off",
+        topology={"redis": {"appendonly": "yes", "appendfsync": "always"}},
+        off={"appendonly": "no"},
+    )
+
+
 WEAKNESSES = (
     _unguarded(TopologyKind.SENTINEL),
     # With two seconds a primary that is cut off stops by itself as early as with the guard.
     _unguarded(TopologyKind.CLUSTER, node_timeout="5s"),
     _unguarded(TopologyKind.SPLIT, sentinels=3, replicas=2),
-    Weakness(
-        kind=TopologyKind.SINGLE,
-        name="append-only file off",
-        topology={"redis": {"appendonly": "yes", "appendfsync": "always"}},
-        off={"appendonly": "no"},
-    ),
-    Weakness(
-        kind=TopologyKind.SHARED,
-        name="sessions are evicted with the cache",
-        topology={"redis": {"maxmemory": "24mb", "maxmemory-policy": "noeviction"}},
-        expect=("evicted-session: 0",),
-        off={"maxmemory-policy": "allkeys-lru"},
-    ),
+    _forgetful(TopologyKind.SINGLE),
+    _forgetful(TopologyKind.SHARED),
     *(Weakness(kind=kind, name=ENGINE_BUG) for kind in TopologyKind),
 )
 

@@ -129,6 +129,29 @@ def test_nobody_takes_the_place_of_a_primary_while_the_replicas_are_held() -> No
     assert seen
 
 
+def test_node_that_is_cut_off_can_be_killed_before_it_is_back() -> None:
+    """Most failures that cost something are two at once. A second cut of the same node changes nothing."""
+    targets = {"cut replication": ("primary",), "isolate": ("primary",), "kill": ("primary",)}
+    seen = Counter[tuple[str, str]]()
+    for seed in range(300):
+        for earlier, later in itertools.pairwise(drawn(seed, replace(SPACE, targets=targets))["faults"]):
+            first, second = (next(iter(targets.keys() & set(one))) for one in (earlier, later))
+            seen[first, second] += _ms(later["after"]) < _ms(earlier["after"]) + _ms(earlier["for"])
+    assert seen["cut replication", "kill"] > 5
+    assert seen["isolate", "kill"] > 5
+    assert seen["cut replication", "isolate"] == seen["isolate", "cut replication"] == 0
+
+
+def test_primaries_and_what_may_cost_something_are_drawn_more_often() -> None:
+    """There are many words for a replica, and many faults that take nothing from anybody."""
+    words = ("primary", "replica", "another replica", "all replicas", "sentinel", "all sentinels")
+    targets = dict.fromkeys(("kill", "monitor", "disconnect clients", "save snapshot"), words)
+    faults = [one for seed in range(300) for one in drawn(seed, replace(SPACE, targets=targets))["faults"]]
+    struck = [next(one[kind] for kind in targets if kind in one) for one in faults]
+    assert struck.count("primary") > 2 * sum("replica" in one for one in struck)
+    assert sum("kill" in one for one in faults) > 0.3 * len(faults)
+
+
 def _ms(text: str) -> int:
     return int(text.removesuffix("ms"))
 
