@@ -11,6 +11,7 @@ use Illuminate\Cache\Repository;
 use Illuminate\Redis\RedisManager;
 use Illuminate\Session\CacheBasedSessionHandler;
 use Illuminate\Session\Store;
+use Predis\Connection\Factory;
 
 const LIFETIME_MINUTES = 60;
 
@@ -19,7 +20,8 @@ function configured(array $sentinels): array
     $waits = ['password' => getenv('REDIS_PASSWORD'), 'timeout' => 1, 'read_write_timeout' => 1, 'read_timeout' => 1];
     $asking = ['password' => getenv('REDIS_SENTINEL_PASSWORD'), 'timeout' => 0.5, 'read_write_timeout' => 0.5];
     $plain = ['host' => getenv('REDIS_HOST'), 'port' => getenv('REDIS_PORT'), 'database' => 0] + $waits;
-    $asked = array_map(fn ($place) => "tcp://$place?" . http_build_query($asking), $sentinels);
+    // Of an address predis 1.1 takes no password for a sentinel; of a connection that is there it takes all.
+    $asked = array_map(fn ($place) => (new Factory())->create("tcp://$place?" . http_build_query($asking)), $sentinels);
     $watched = ['replication' => 'sentinel', 'service' => getenv('REDIS_SERVICE'), 'parameters' => $waits];
     return ['options' => ['prefix' => 'laravel_database_'],
         'default' => $sentinels ? [...$asked, 'options' => $watched] : $plain];

@@ -127,7 +127,8 @@ class Browser:
         self.kept: dict[str, str] = {}
         """The last cookies that had the session's among them: whoever copied them still has them."""
         self.proved: dict[str, str] = {}
-        """The last cookies for which a page showed the user. The application may have replaced them since."""
+        """The last cookies for which a page showed the user, or what the application gave for them with a
+        yes. It may have replaced them since, with a page for nobody, an error, or a logout."""
 
     @property
     def has_session(self) -> bool:

@@ -2,8 +2,9 @@
 
 This takes the place of the nodes' audit, as nobody but the application knows how it keeps a session. The
 cookie is the last that the session had, also where the application told the browser to forget it; and the one
-before it that worked, where the application replaced that one. A session that lets its user in by either is
-there. One answer may be wrong, so a session that is not there is asked for
+before it that worked, where the application replaced that one without a yes to its user. A session that lets
+its user in by either is there. A cookie that came with a yes is the session's own: if it is lost, the user is
+put out, whatever the old one does. One answer may be wrong, so a session that is not there is asked for
 again. An answer that is none leaves the session undecided.
 
 Before that each web server is asked for a log-in. `shut` says which lets nobody in although Redis is well.

@@ -100,6 +100,8 @@ class GuestOperation:
         self._asked = asked
         self._server = server
         self._browser = browser
+        self._worked = browser.proved == browser.kept
+        """Whether the browser has the cookies that a page was last shown for."""
         self._heard = Heard()
 
     @property
@@ -185,13 +187,19 @@ class GuestOperation:
             self._note_total(recipe, answer)
         if self._kind is OperationKind.LOGIN and meant.outcome is Outcome.ACKED:
             self._note_key()
-        if self._kind is OperationKind.READ and meant.told == OK:
+        if meant.told == OK and (self._kind is OperationKind.READ or self._renewed):
             self._browser.proved = self._browser.kept
         replaced = self._heard.replaced and meant.told in PUT_OUT
         if (self._heard.forgot or replaced) and self._kind is not OperationKind.LOGOUT:
             self._note_forgotten()
         signed_out = self._kind is OperationKind.LOGOUT and meant.told == OK
         return SIGNED_OUT if signed_out else meant.told
+
+    @property
+    def _renewed(self) -> bool:
+        """Whether it put another cookie in the place of the one that worked. With a yes to a request of
+        its user that is the session's new cookie, and the old one proves nothing any more."""
+        return self._worked and self._heard.replaced and self._kind is not OperationKind.LOGOUT
 
     def _note_key(self) -> None:
         """The key that the application gave the session, known by its cookie alone."""

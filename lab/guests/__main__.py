@@ -1,7 +1,8 @@
 """`python -m lab.guests`: every application in guests/ through every fault in guests/scenarios, one table.
 
 The whole table takes half an hour. It can be made in pieces: `--minutes` begins nothing after so many, and
-the same command goes on with the runs in `--into`. `--page` makes table and page of docs/guests.json.
+the same command goes on with the runs in `--into`. With `--write`, a recorded cell stays where no run in
+`--into` says more. `--page` makes table and page of docs/guests.json.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,7 @@ from harness.safe_files import write_file
 from harness.version import kit_version
 from lab.guests import page
 from lab.guests.cures import needed, read_cures
-from lab.guests.measured import Cell, measured
+from lab.guests.measured import Cell, after_all, measured
 from lab.guests.rounds import Round, missing
 from lab.guests.versions import versions_of
 from lab.published import encoded, today
@@ -52,9 +53,11 @@ def main() -> int:
             print("no guest or no fault has such a name", file=sys.stderr)
             return ExitStatus.USAGE
         whole = _measure(given, wanted)
-        _write(_table(given.into), given.into, record=given.write)
-    elif RECORD.exists():
-        _write(msgspec.json.decode(RECORD.read_bytes(), type=page.Table), given.into, record=True)
+        recorded = _recorded() if given.write else None
+        cells = after_all(recorded.cells if recorded is not None else (), _cells(given.into))
+        _write(_table(cells), given.into, record=given.write)
+    elif (recorded := _recorded()) is not None:
+        _write(recorded, given.into, record=True)
     return 0 if whole else 1
 
 
@@ -164,8 +167,11 @@ def _history(suite: Path, result: ScenarioResult) -> History | None:
         return None
 
 
-def _table(folder: Path) -> page.Table:
-    cells = {(one.guest, one.fault): one for one in _cells(folder)}
+def _recorded() -> page.Table | None:
+    return msgspec.json.decode(RECORD.read_bytes(), type=page.Table) if RECORD.exists() else None
+
+
+def _table(cells: Mapping[tuple[str, str], Cell]) -> page.Table:
     ordered = [cells[guest, fault] for fault in _faults() for guest in _guests() if (guest, fault) in cells]
     return page.Table(
         measured_on=today(),

@@ -5,7 +5,7 @@ Users are counted, not sessions: whoever is put out three times is one user who 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -63,6 +63,16 @@ class Cell(msgspec.Struct, kw_only=True, frozen=True):
 
 def unknown(guest: str, fault: str, why: str) -> Cell:
     return Cell(guest=guest, fault=fault, why_not=why)
+
+
+def after_all(before: Iterable[Cell], now: Iterable[Cell]) -> dict[tuple[str, str], Cell]:
+    """(guest, fault) -> its cell: what was measured now, unless that says nothing and the one before does."""
+    known = {(one.guest, one.fault): one for one in before}
+    for one in now:
+        place = (one.guest, one.fault)
+        if not one.why_not or place not in known or known[place].why_not:
+            known[place] = one
+    return known
 
 
 def measured(guest: str, result: ScenarioResult, past: History | None) -> Cell:

@@ -213,7 +213,7 @@ def said_once(table: Table) -> str:
     engines = ", ".join(sorted({one.engine for one in table.cells if one.engine}))
     kit = f"version {table.kit} of the kit"
     runs = f"One run of each, {len(table.cells)} so far; an empty cell of the first table has none."
-    return f"{runs} Measured on {table.measured_on} with {kit} on {engines or 'nothing'}."
+    return f"{runs} The last were measured on {table.measured_on} with {kit} on {engines or 'nothing'}."
 
 
 def markdown(table: Table, cures: Sequence[Cure]) -> str:

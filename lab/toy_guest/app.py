@@ -32,6 +32,8 @@ sessions: dict[str, dict[str, Any]] = {}
 pool: list[socket.socket] = []
 seen: Counter[str] = Counter()
 struck: set[str] = set()
+shown: set[str] = set()
+"""Sessions of which a page was shown: one that is gone before was a log-in that nobody saw anything of."""
 lock = threading.Lock()
 
 
@@ -84,6 +86,7 @@ class Pages(BaseHTTPRequestHandler):
         elif strikes("another user", self.sid()):
             self.answer({**session, "user": "mallory"})
         else:
+            shown.add(self.sid())
             self.answer(session)
 
     def do_POST(self) -> None:
@@ -106,7 +109,8 @@ class Pages(BaseHTTPRequestHandler):
             if not strikes("field not stored", every=2):
                 session["theme"] = form["theme"]
             keep()
-            self.answer({})
+            renewed = self.sid() in shown and strikes("new cookie not stored", self.sid(), every=2)
+            self.answer({}, cookie=f"sid={secrets.token_hex(16)}; Path=/" if renewed else "")
         elif self.path == "/cart":
             amount = int(form["quantity"]) * (2 if strikes("added twice", every=2) else 1)
             session["cart"][form["item"]] = session["cart"].get(form["item"], 0) + amount

@@ -47,6 +47,7 @@ FOUND = {
     "anonymous page": {"anonymous-page"},
     "log-in not stored": {"told-ok-then-lost"},
     "another user": {"foreign-session"},
+    "new cookie not stored": {"lost-session"},
     "field not stored": {"lost-update"},
     "added twice": {"doubled-update"},
     "logout not stored": {"resurrected-session"},

@@ -314,28 +314,53 @@ KIT = page('{"user": "kit"}')
 NOBODY = page('{"user": null}')
 
 
-def test_the_front_door_is_asked_with_the_cookie_that_was_replaced() -> None:
-    """Where the last cookie shows nobody, the one before it that worked is tried: somebody may have copied it."""
-    nobody = page('{"user": null}')
-    client = Scripted(
-        page(status=204, cookies=SET), page(OURS), page('{"user": null}', cookies=OTHER), nobody, page(OURS)
-    )
+def asked_after_a_new_cookie(behaviour: str, answer: Reply, *replies: Reply) -> tuple[list[str], AuditEntry]:
+    """The cookies that the front door is asked with, and what it says: `answer` replaced the one that worked."""
+    client = Scripted(page(status=204, cookies=SET), page(OURS), answer, *replies)
     written: list[Record] = []
     door, clock = Door(), Clock()
 
     async def main() -> None:
         browser = Browser(client, cookie="sid")  # type: ignore[arg-type]
         await browser.do(door.address, GUEST.recipes["log-in"], {"user": "ann"})
-        for _ in range(2):
-            asked = Asked(9, "read", "ann", SESSION, 0x10300)
-            await GuestOperation(GUEST, BEHAVIOURS["read"], asked, door, browser).carry_out()  # type: ignore[arg-type]
+        for one in ("read", behaviour):
+            asked = Asked(9, one, "ann", SESSION, 0x10300)
+            await GuestOperation(GUEST, BEHAVIOURS[one], asked, door, browser).carry_out()  # type: ignore[arg-type]
         await ask_at_the_door(GUEST, [(SESSION, browser)], [door], written.append, clock, within_s=5)  # type: ignore[list-item,arg-type]
 
     in_fake_time(main())
-    assert [how["headers"]["Cookie"] for _, _, how in client.asked[-2:]] == ["sid=xyz", "sid=abc"]
-    (entry, _) = written
+    entry = written[0]
     assert isinstance(entry, AuditEntry)
+    return [how["headers"]["Cookie"] for _, _, how in client.asked[3:]], entry
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "answer"),
+    [
+        ("read", page('{"user": null}', cookies=OTHER)),
+        ("change-field", page(status=500, cookies=OTHER)),
+        ("logout", page(status=204, cookies=OTHER)),
+    ],
+)
+def test_the_front_door_is_asked_with_the_cookie_that_was_replaced(behaviour: str, answer: Reply) -> None:
+    """Where the last cookie shows nobody, the one before it that worked is tried: somebody may have copied it."""
+    cookies, entry = asked_after_a_new_cookie(behaviour, answer, NOBODY, page(OURS))
+    assert cookies == ["sid=xyz", "sid=abc"]
     assert entry.key_type == "hash"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "answer"),
+    [("read", page(OURS, cookies=OTHER)), ("change-field", page(status=204, cookies=OTHER))],
+)
+@pytest.mark.parametrize(("found", "there"), [([NOBODY] * 3, "none"), ([page(OURS)], "hash")])
+def test_a_cookie_that_came_with_a_yes_is_the_session(
+    behaviour: str, answer: Reply, found: list[Reply], there: str
+) -> None:
+    """If it is lost its user is put out, though the cookie before it may work."""
+    cookies, entry = asked_after_a_new_cookie(behaviour, answer, *found)
+    assert cookies == ["sid=xyz"] * len(found)
+    assert entry.key_type == there
 
 
 @pytest.mark.parametrize(

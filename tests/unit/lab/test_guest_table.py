@@ -16,7 +16,7 @@ from harness.scenario import load_guest
 from lab.guests import page
 from lab.guests.__main__ import GUESTS, RECORD, SCENARIOS
 from lab.guests.cures import NUMBERS, Cure, Helped, needed, proofs, read_cures, without_cure
-from lab.guests.measured import Cell, back_after_s, measured
+from lab.guests.measured import Cell, after_all, back_after_s, measured, unknown
 from lab.guests.rounds import AT_ONCE, LONGEST, missing
 from lab.guests.versions import versions_of
 from lab.published import encoded
@@ -90,6 +90,23 @@ def test_what_is_done_does_not_run_again() -> None:
         (LONGEST, AT_ONCE + 1, AT_ONCE + 1),
     ]
     assert list(missing(wanted, set(wanted), jobs=2)) == []
+
+
+def test_what_was_not_measured_again_stays() -> None:
+    """And what says nothing does not take the place of what does."""
+    before = [Cell(guest="a", fault="f"), Cell(guest="b", fault="f", lost=1), unknown("c", "f", "no php")]
+    now = [
+        unknown("a", "f", "it could not run"),
+        Cell(guest="c", fault="f", lost=3),
+        Cell(guest="b", fault="g"),
+    ]
+    assert after_all(before, now) == {
+        ("a", "f"): before[0],
+        ("b", "f"): before[1],
+        ("c", "f"): now[1],
+        ("b", "g"): now[2],
+    }
+    assert after_all(before, [Cell(guest="b", fault="f", lost=5)])["b", "f"].lost == 5
 
 
 def test_a_variant_runs_only_where_it_cures() -> None:
