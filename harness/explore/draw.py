@@ -196,7 +196,7 @@ def _faults(space: Space, dice: random.Random) -> list[Document]:
         at_s = max(at_s, left_s.get(LEFT_BY.get(target), 0.0), busy.until_s(kind, struck))
         found.append({**fault, "after": _seconds(at_s)})
         busy.strike(kind, fault, struck, at_s, space)
-        if Trait.CAUSES_FAILOVER in kind.traits_with(_options_of(kind, fault)):
+        if _replaces(kind, fault, struck):
             left_s.setdefault(Trait.CAUSES_FAILOVER, at_s + REPLACED_S)
         at_s += dice.uniform(*BETWEEN_S)
     return found
@@ -214,6 +214,17 @@ def _target(targets: Sequence[str], dice: random.Random) -> str:
         words.setdefault(min(_struck_by(target)).split()[-1], []).append(target)
     weights = [_OFTEN if who == _PRIMARY.strip() else 1 for who in words]
     return dice.choice(dice.choices(list(words.values()), weights)[0])
+
+
+def _replaces(kind: Declaration, fault: Document, struck: set[str]) -> bool:
+    """Another node leads in the place of a primary after it, as far as a schedule can say."""
+    long_enough = Trait.HANDS_OVER in kind.traits or _lasts_s(fault) >= REPLACED_S
+    strikes_primary = any(who.endswith(_PRIMARY) for who in struck)
+    return (
+        Trait.CAUSES_FAILOVER in kind.traits_with(_options_of(kind, fault))
+        and strikes_primary
+        and long_enough
+    )
 
 
 def _there(kind: Declaration, space: Space, left_s: Mapping[Trait | None, float]) -> list[str]:

@@ -142,6 +142,24 @@ def test_node_that_is_cut_off_can_be_killed_before_it_is_back() -> None:
     assert seen["cut replication", "isolate"] == seen["isolate", "cut replication"] == 0
 
 
+def test_an_old_primary_is_there_after_a_failover_only() -> None:
+    """A fault on a replica, or one that is over at once, leaves none behind."""
+    targets = {"kill": ("primary", "replica"), "pause": ("the old primary", "replica")}
+    seen = 0
+    for seed in range(300):
+        faults = drawn(seed, replace(SPACE, targets=targets))["faults"]
+        for number, fault in enumerate(faults):
+            if fault.get("pause") == "the old primary":
+                seen += 1
+                assert any(
+                    one.get("kill") == "primary"
+                    and _ms(one["for"]) >= 1000 * REPLACED_S
+                    and _ms(fault["after"]) >= _ms(one["after"]) + 1000 * REPLACED_S
+                    for one in faults[:number]
+                )
+    assert seen
+
+
 def test_primaries_and_what_may_cost_something_are_drawn_more_often() -> None:
     """There are many words for a replica, and many faults that take nothing from anybody."""
     words = ("primary", "replica", "another replica", "all replicas", "sentinel", "all sentinels")
