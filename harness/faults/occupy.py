@@ -5,7 +5,8 @@ and Sentinel itself ends such a script at a primary that it takes for dead. `wit
 keys, again and again: many short waits. `with: sleep` is DEBUG SLEEP, which Redis 7 refuses unless a setting
 allows it.
 
-Effect: another connection, opened before, waited longer than a healthy node lets anybody wait.
+Effect: another connection, opened before, waited longer than a healthy node lets anybody wait, and much
+longer than it did just before: on a busy machine everybody waits a little.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from harness.redis_wire.blocking import Connection
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 WAITED_LEAST_S = 0.02
-"""A healthy node on this machine answers PING in well under a millisecond."""
+"""A healthy node on a quiet machine answers PING in well under a millisecond."""
+TIMES_LONGER = 3
+"""Than the longest wait before the fault. A machine that is late once is late again, by about as much."""
+LOOKS_BEFORE = 25
 _FOR_S = 3.0
 _LEAST_S = 0.2
 _ANSWERS_AGAIN_S = 30.0
@@ -95,6 +99,13 @@ class Occupy:
                 fill(busy.socket, Load(keys=keys, value_bytes=_SMALL_BYTES), lambda _: not scene.stopping())
             ending = kept.enter_context(own_nodes.connect(scene, node))
             work = _Work(busy, _WAYS[how], lasts_s)
+            usual_s = _longest_wait_before(asking, scene)
+            least_s = max(WAITED_LEAST_S, TIMES_LONGER * usual_s)
+            if TIMES_LONGER * usual_s >= lasts_s:
+                raise NoEffect(
+                    f"{known} lets clients wait for {usual_s:.2f} s as it is, and"
+                    f" {lasts_s:g} s of {_SAYS[how]} would prove nothing"
+                )
             began_us = scene.observed.now_us()
             if how == "script":
                 scene.note_undo(step, [NodeCommand(node, ("SCRIPT", "KILL"))])
@@ -102,10 +113,13 @@ class Occupy:
             kept.callback(busy.hang_up)  # wakes the thread
             if how == "script":
                 kept.callback(_end_script, ending)
-            waited_s, at_us = _longest_wait(asking, work, scene)
+            waited_s, at_us = _longest_wait(asking, work, scene, least_s)
         return Effect(
             targets=(node,),
-            proof=f"{_SAYS[how]} keeps {known} busy: another client waited {waited_s:.2f} s",
+            proof=(
+                f"{_SAYS[how]} keeps {known} busy: another client waited {waited_s:.2f} s, and"
+                f" {usual_s * 1000:.1f} ms at most just before"
+            ),
             at_us=at_us,
             error_us=at_us - began_us,
         )
@@ -167,31 +181,44 @@ _WAYS: Mapping[str, Callable[[Connection, float], None]] = {
 _SAYS = {"script": "a script", "keys": "KEYS", "sleep": "DEBUG SLEEP"}
 
 
-def _longest_wait(asking: Connection, work: _Work, scene: FaultScene) -> tuple[float, int]:
+def _longest_wait_before(asking: Connection, scene: FaultScene) -> float:
+    """How long another client waits while nothing keeps the node busy."""
+    clock, waits_us = RunClock(), []
+    for _ in range(LOOKS_BEFORE):
+        sent_us = scene.observed.now_us()
+        asking.call("PING")
+        waits_us.append(scene.observed.now_us() - sent_us)
+        clock.sleep(_LOOK_EVERY_S)
+    return max(waits_us) / 1e6
+
+
+def _longest_wait(asking: Connection, work: _Work, scene: FaultScene, least_s: float) -> tuple[float, int]:
     """How long another client waited, and when it knew so.
 
     Raises:
         NoEffect: nobody had to wait.
     """
-    clock, waited_s = RunClock(), 0.0
+    clock = RunClock()
     for _ in range(_LOOKS):
         sent_us = scene.observed.now_us()
-        silent_us = _silent_until(asking, sent_us, scene)
-        waited_s = (silent_us - sent_us) / 1e6
-        if waited_s >= WAITED_LEAST_S:
-            return waited_s, silent_us
+        silent_us = _silent_until(asking, sent_us, scene, least_s)
+        if silent_us > sent_us:
+            return (silent_us - sent_us) / 1e6, silent_us
         if work.refusal:
             raise NoEffect(f"{asking.who} refused to be kept busy: {work.refusal}")
         clock.sleep(_LOOK_EVERY_S)
-    raise NoEffect(f"{asking.who} answered another client within {waited_s * 1000:.1f} ms all the time")
+    raise NoEffect(
+        f"{asking.who} answered another client within {least_s * 1000:.1f} ms all the time, as it does"
+        " without a fault"
+    )
 
 
-def _silent_until(asking: Connection, sent_us: int, scene: FaultScene) -> int:
-    """Until when a PING had no reply; the proof needs no more than what it asks for."""
+def _silent_until(asking: Connection, sent_us: int, scene: FaultScene, least_s: float) -> int:
+    """Until when a PING had no reply for as long as the proof asks for; the moment itself: it had one."""
     asking.send("PING")
     while not asking.replied(WAITED_LEAST_S):
         now_us = scene.observed.now_us()
-        if now_us - sent_us >= WAITED_LEAST_S * 1e6:
+        if now_us - sent_us >= least_s * 1e6:
             return now_us
     return sent_us
 

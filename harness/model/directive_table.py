@@ -118,7 +118,7 @@ LEFT_OUT: Mapping[str, Reason] = {
     **dict.fromkeys(("unixsocket", "unixsocketperm", "unixsocketgroup", "gopher-enabled"), _OTHER_DOORS),
     **dict.fromkeys(
         (
-            "enable-debug-command", "enable-module-command", "enable-protected-configs",
+            "enable-module-command", "enable-protected-configs",
             "lua-enable-insecure-api", "lua-enable-deprecated-api",
             "sentinel deny-scripts-reconfig", "sentinel notification-script",
         ),
@@ -167,6 +167,7 @@ _OF_DATA_NODES = """
     commandlog-large-reply-max-len commandlog-large-request-max-len commandlog-reply-larger-than
     commandlog-request-larger-than commandlog-slow-execution-max-len crash-log-enabled
     crash-memcheck-enabled databases disable-thp dual-channel-replication-enabled dynamic-hz
+    enable-debug-command
     events-per-io-thread extended-redis-compatibility hash-max-listpack-entries hash-max-listpack-value
     hash-max-ziplist-entries hash-max-ziplist-value hash-seed hide-user-data-from-log hll-sparse-max-bytes
     hz ignore-warnings import-mode io-threads io-threads-do-reads jemalloc-bg-thread key-load-delay

@@ -230,6 +230,7 @@ def test_occupy_is_proved_by_how_long_another_client_waits(world: FakeWorld) -> 
     effect = inject(world, "occupy", for_s=5.0)
     assert "a script keeps redis-1" in effect.proof
     assert "another client waited 0.0" in effect.proof
+    assert effect.proof.endswith("ms at most just before")
     assert heal(world, effect, "occupy", for_s=5.0) == "answering: redis-1"
     assert ("SCRIPT", "KILL") in redis_1(world).received
 
@@ -250,6 +251,20 @@ def test_occupy_that_makes_nobody_wait_has_no_effect(
     monkeypatch.setattr("harness.faults.occupy.WAITED_LEAST_S", 30.0)
     with pytest.raises(NoEffect, match="answered another client within"):
         inject(world, "occupy", options={"with": "keys", "keys": 3})
+
+
+@pytest.mark.parametrize(
+    ("usual_s", "reason"), [(0.4, "within 1200.0 ms all the time"), (2.0, "lets clients wait")]
+)
+def test_occupy_is_not_proved_by_what_a_busy_machine_does_anyway(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch, usual_s: float, reason: str
+) -> None:
+    """Where everybody waits for long without a fault, 20 ms are no proof, and no wait of its length may be."""
+    monkeypatch.setattr("harness.faults.occupy._LOOKS", 3)
+    monkeypatch.setattr("harness.faults.occupy._longest_wait_before", lambda *_: usual_s)
+    with pytest.raises(NoEffect, match=reason):
+        inject(world, "occupy", options={"with": "keys", "keys": 3}, for_s=5.0)
+    assert not world.scene.kept
 
 
 def test_occupy_heals_without_a_node_that_died(world: FakeWorld) -> None:
