@@ -79,6 +79,7 @@ class FillCache:
         help="Write cache keys, as fast as the instance takes them, past its memory limit.",
         targets=("cache",),
         least_for_s=None,
+        traits=(Trait.FILLS_MEMORY,),
         options=_AMOUNT,
     )
 
@@ -101,7 +102,7 @@ class Fill:
         targets=(*targets.PRIMARIES, "cache"),
         least_for_s=_LEAST_S,
         options=_AMOUNT,
-        traits=(Trait.LASTS,),
+        traits=(Trait.LASTS, Trait.FILLS_MEMORY),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -50,7 +50,13 @@ class HandOver:
             ),
         ),
         least_for_s=None,
-        traits=(Trait.HANDS_OVER, Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA),
+        traits=(
+            Trait.HANDS_OVER,
+            Trait.CAUSES_FAILOVER,
+            Trait.NEEDS_REPLICA,
+            Trait.STEPS_BACK,
+            Trait.UNASKED,
+        ),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -58,6 +58,7 @@ class PlannedFailover:
                 default="default",
                 words=("default", "coordinated", *_OF_A_CLUSTER),
                 of_a_cluster=_OF_A_CLUSTER,
+                traits={_COORDINATED: (Trait.STEPS_BACK,)},
             ),
         ),
         least_for_s=None,

@@ -36,7 +36,7 @@ class Reattach:
             ),
         ),
         least_for_s=None,
-        traits=(Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA),
+        traits=(Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA, Trait.UNASKED),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -17,7 +17,7 @@ from harness.model.inventory import NodePlan
 from harness.model.persistence import LOG, NOTHING, SNAPSHOT, persistence, setting
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep, Vocabulary
-from harness.model.words import Discovery, NodeRole, Trait
+from harness.model.words import Discovery, NodePurpose, NodeRole, Trait
 from harness.plan.describing import options_of
 from harness.plan.timeline import DEMOTION_S, Expected, Pace, expected_faults, latest_end_s
 
@@ -25,6 +25,8 @@ _WIDTH = 110
 _VOTES_S = 1.5
 """From suspicion to promotion: sentinels wait up to a second by chance before they ask for votes."""
 _MIN_REPLICAS_S = 1.0
+_REPLICA_FOR_S = 20.0
+"""Sentinels bear a primary that says it is a replica for two of their intervals for INFO."""
 _TILT_AFTER_S = 2.0
 """A sentinel whose timer is later than that does not believe what it sees."""
 
@@ -42,6 +44,9 @@ def explain(plan: Plan, vocabulary: Vocabulary) -> str:
     scenario = plan.scenario
     lines = [_Line(0.0, 0, f"traffic of {scenario.workload.rate_per_s:g}/s begins: the baseline", "")]
     faults = expected_faults(scenario, plan.inventory)
+    if plan.inventory.clustered and scenario.deployment.client.discovery is Discovery.FIXED_ADDRESS:
+        refused = "whatever belongs to another node is refused with MOVED"
+        lines.append(_Line(0.0, 1, refused, "clients know one address and no slots"))
     course = _Course(plan, vocabulary)
     for fault in faults:
         lines += course.of(fault, [one for one in faults if one is not fault])
@@ -92,8 +97,10 @@ class _Course:
         declared = self._vocabulary.faults.get(step.kind)
         yield _Line(at_s, 1, f"{said} ({declared.help.rstrip('.')})" if declared else said, "")
         yield from self._of_its_data(fault)
+        if Trait.FILLS_MEMORY in step.traits:
+            yield _Line(at_s, 2, *self._full(step))
         if Trait.HANDS_OVER in step.traits:
-            yield from self._handed_over(at_s)
+            yield from self._handed_over(fault)
         elif self._takes_primary(fault):
             unnoticed = self._full_volume_unnoticed() if Trait.FILLS_VOLUME in step.traits else None
             if unnoticed:
@@ -101,16 +108,34 @@ class _Course:
             else:
                 yield from self._failover(fault, others)
         if fault.healed_s is not None:
-            yield from self._healed(fault)
+            yield from self._healed(fault, others)
 
     def _takes_primary(self, fault: Expected) -> bool:
         """Whether somebody must take the place of a primary that it strikes."""
         step = fault.step
         if Trait.CAUSES_FAILOVER not in step.traits or Trait.STARTS_PROCESS in step.traits:
             return False
-        if not {"primary", "everything"} & set(step.target.split()) or "old" in step.target.split():
+        if not _strikes_primary(step) or self._unseen(step):
             return False
-        return step.for_s is None or step.for_s > self._pace.suspicion_s
+        return step.for_s is None or step.for_s > self._suspicion_s(step)
+
+    def _suspicion_s(self, step: FaultStep) -> float:
+        """A primary that answers and says that it is a replica is suspected later."""
+        late_s = _REPLICA_FOR_S if Trait.UNASKED in step.traits and self._plan.sentinels() else 0.0
+        return self._pace.suspicion_s + late_s
+
+    def _unseen(self, step: FaultStep) -> bool:
+        """Whether a fault of links leaves those alone who decide on a failover, or hardly delays them."""
+        if float(step.options.get("delay", 0.0)) >= self._pace.suspicion_s:
+            return False
+        group, port = step.options.get("from"), step.options.get("port", "all")
+        if group is None:
+            return False
+        if "delay" in step.options:
+            return True
+        decide = {"nodes", "everybody", *(() if self._plan.inventory.clustered else ("sentinels",))}
+        ports = {"all", "bus" if self._plan.inventory.clustered else "data"}
+        return group not in decide or port not in ports
 
     def _full_volume_unnoticed(self) -> tuple[str, str] | None:
         """What becomes of a node that nobody replaces although its volume is full; None: it is replaced."""
@@ -131,20 +156,28 @@ class _Course:
         if not self._plan.inventory.fails_over:
             yield _Line(at_s, 2, "no replica takes its place", "there are neither sentinels nor a cluster")
             return
-        noticed_s = at_s + self._pace.suspicion_s
+        noticed_s = at_s + self._suspicion_s(fault.step)
         setting = "node_timeout" if self._plan.inventory.clustered else "down_after"
         whom = (
             "the other nodes suspect the primary"
             if self._plan.inventory.clustered
             else "sentinels suspect the primary"
         )
-        yield _Line(noticed_s, 3, whom, f"{setting} is {self._pace.suspicion_s:g} s")
+        why = f"{setting} is {self._pace.suspicion_s:g} s"
+        if Trait.UNASKED in fault.step.traits:
+            why += f", and it has said for {_REPLICA_FOR_S:g} s more that it is a replica"
+        yield _Line(noticed_s, 3, whom, why)
         if reason := self._why_nobody(fault, others):
             yield _Line(noticed_s + _VOTES_S, 4, "nobody is promoted", reason)
             return
-        promoted_s = at_s + self._pace.promotion_s(fault.step)
+        promoted_s = self._promoted_s(fault)
         yield _Line(promoted_s, 4, "a replica is promoted", self._why_promoted())
         yield _Line(promoted_s, 5, *self._clients())
+
+    def _promoted_s(self, fault: Expected) -> float:
+        step = fault.step
+        late_s = self._suspicion_s(step) - self._pace.suspicion_s
+        return fault.start_s + self._pace.promotion_s(step) + late_s
 
     def _why_promoted(self) -> str:
         if self._plan.inventory.clustered:
@@ -231,11 +264,28 @@ class _Course:
             ("clients do not find the new primary", f"their discovery is {client.discovery}"),
         )
 
-    def _handed_over(self, at_s: float) -> Iterator[_Line]:
+    def _handed_over(self, fault: Expected) -> Iterator[_Line]:
+        step, at_s = fault.step, fault.start_s
         yield _Line(
             at_s + 0.5, 4, "a replica is promoted", "an operator asked for it, so no time-out has to expire"
         )
-        if self._plan.sentinels():
+        if Trait.STEPS_BACK in step.traits:
+            forced = step.options.get("force")
+            yield _Line(
+                at_s + 0.5,
+                5,
+                "the old primary follows the new one",
+                "it steps back after its time-out, whatever the replica lacks then"
+                if forced
+                else "it stops writes until the replica has everything, and hands over then",
+            )
+        if Trait.UNASKED in step.traits and self._plan.sentinels():
+            refused = "clients are sent to the old primary, and their writes are refused"
+            yield _Line(at_s + 0.5, 6, refused, "no sentinel was asked, and they go on naming it")
+            noticed_s = at_s + self._suspicion_s(step)
+            why = f"it has said for {_REPLICA_FOR_S:g} s and down_after that it is a replica"
+            yield _Line(noticed_s, 7, "sentinels suspect the old primary, and promote a replica anew", why)
+        elif Trait.STEPS_BACK not in step.traits and self._plan.sentinels():
             yield _Line(
                 at_s + DEMOTION_S,
                 6,
@@ -243,13 +293,14 @@ class _Course:
                 "sentinels look at roles every 10 s; what it confirmed since the promotion is discarded",
             )
 
-    def _healed(self, fault: Expected) -> Iterator[_Line]:
+    def _healed(self, fault: Expected, others: Sequence[Expected]) -> Iterator[_Line]:
         assert fault.healed_s is not None, "asked before"
         at_s, step = fault.healed_s, fault.step
         yield _Line(at_s, 6, f"fault {step.number} is healed", f"it lasts {step.for_s:g} s")
-        if self._takes_primary(fault) and self._plan.sentinels():
+        replaced = self._takes_primary(fault) and not self._why_nobody(fault, others)
+        if replaced and self._plan.sentinels() and Trait.HANDS_OVER not in step.traits:
             yield _Line(
-                at_s + self._pace.recovery_s(step),
+                max(at_s + self._pace.recovery_s(step), self._promoted_s(fault) + DEMOTION_S),
                 7,
                 "by now the old primary follows the new one",
                 "sentinels look at roles every 10 s; what only the old one has is discarded",
@@ -260,8 +311,70 @@ class _Course:
         if Trait.STARTS_PROCESS in step.traits and LEFT_BY.get(step.target) is not Trait.STOPS_PROCESS:
             node = self._first_primary()
             yield _Line(at_s + 0.1, 2, f"the node comes back with {_kept(node, step)}", _why_kept(node, step))
-        if Trait.CUTS_REPLICATION in step.traits or Trait.CUTS_LINKS in step.traits:
+            if "replica" in step.target:
+                yield _Line(at_s + 0.1, 3, "the node copies its primary", "it is a replica")
+        if self._cuts_replication(step):
             yield from self._min_replicas(at_s)
+        if self._unseen(step) and _strikes_primary(step) and self._plan.inventory.fails_over:
+            who = "the other primaries" if self._plan.inventory.clustered else "sentinels"
+            yield _Line(at_s, 3, "nobody takes the place of the primary", f"{who} reach it in time")
+        yield from self._waits(step, at_s)
+
+    def _cuts_replication(self, step: FaultStep) -> bool:
+        """Whether no replica of a primary gets anything from it."""
+        if Trait.CUTS_REPLICATION in step.traits:
+            return True
+        takes_data = step.options.get("from", "everybody") in {"replicas", "nodes", "everybody"}
+        takes_data = takes_data and step.options.get("port", "all") in {"all", "data"}
+        struck = _strikes_primary(step) or step.target == "all replicas"
+        return Trait.CUTS_LINKS in step.traits and takes_data and struck
+
+    def _waits(self, step: FaultStep, at_s: float) -> Iterator[_Line]:
+        """Where a client asks for more replicas than the fault leaves."""
+        client, taken = self._plan.scenario.deployment.client, 0
+        replicas = self._plan.inventory.replicas_of_a_shard
+        if step.target in {"replica", "all replicas"} and {
+            Trait.STOPS_PROCESS,
+            Trait.FREEZES_PROCESS,
+            Trait.CUTS_LINKS,
+        } & set(step.traits):
+            taken = 1 if step.target == "replica" else replicas
+        if self._cuts_replication(step):
+            taken = replicas
+        if taken and replicas - taken < client.wait_replicas:
+            what = f"every write waits {client.wait_timeout_s:g} s for replicas in vain"
+            yield _Line(at_s, 4, what, f"WAIT asks for {client.wait_replicas}, and {replicas - taken} answer")
+
+    def _full(self, step: FaultStep) -> tuple[str, str]:
+        """What a node does that is full, by its policy and by who has a time to live."""
+        inventory, workload = self._plan.inventory, self._plan.scenario.workload
+        cache = inventory.cache
+        node = cache if step.target == "cache" and cache is not None else self._first_primary()
+        policy = setting(node, "maxmemory-policy", "noeviction")
+        why = f"maxmemory-policy is {policy}"
+        if setting(node, "maxmemory", "0") == "0":
+            return "memory grows", "there is no maxmemory"
+        if node.purpose is NodePurpose.CACHE:
+            return "no session is touched", "the cache has an instance of its own"
+        if policy == "noeviction":
+            return "once it is full it refuses writes", why
+        if not policy.startswith("volatile-"):
+            return "once it is full it evicts keys of both, cache and sessions", why
+        ttl_s, idle_s = float(step.options.get("ttl", 0.0)), workload.idle_timeout_s
+        if not ttl_s and idle_s is None:
+            return "once it is full it refuses writes", f"{why}, and nothing has a time to live"
+        if not ttl_s or idle_s is None:
+            whose = (
+                "sessions, and nothing of the cache" if idle_s is not None else "the cache, and no session"
+            )
+            return f"once it is full it evicts {whose}", f"{why}, and only these have a time to live"
+        if policy == "volatile-ttl":
+            first = "the cache" if ttl_s < idle_s else "sessions"
+            return f"once it is full it evicts {first} first", f"{why}, and these end sooner"
+        return (
+            "once it is full it evicts keys of both, cache and sessions",
+            f"{why}, and both have a time to live",
+        )
 
     def _min_replicas(self, at_s: float) -> Iterator[_Line]:
         node = self._first_primary()
@@ -292,6 +405,11 @@ def _why_kept(node: NodePlan, step: FaultStep) -> str:
     return {LOG: "it has an append-only file", SNAPSHOT: "it has save points and no append-only file"}.get(
         persistence(node), "it keeps nothing on disk, unless a snapshot was saved by hand"
     )
+
+
+def _strikes_primary(step: FaultStep) -> bool:
+    words = set(step.target.split())
+    return bool({"primary", "everything"} & words) and "old" not in words
 
 
 def _in_tilt(fault: Expected) -> bool:

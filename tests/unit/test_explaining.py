@@ -58,6 +58,16 @@ def said(name: str, *overrides: str) -> str:
         ("single/03", "compare single/02"),
         ("cluster/01", "the other nodes suspect the primary because node_timeout is 2 s"),
         ("cluster/01", "a replica is promoted because the majority of primaries votes for it"),
+        ("sentinel/23", "nobody takes the place of the primary because sentinels reach it in time"),
+        ("sentinel/24", "sentinels suspect the primary"),
+        ("sentinel/36", "the old primary follows the new one because it stops writes until the replica has"),
+        ("sentinel/54", "because down_after is 1.2 s, and it has said for 20 s more that it is a replica"),
+        ("shared/01", "once it is full it evicts keys of both, cache and sessions"),
+        ("shared/02", "once it is full it refuses writes because maxmemory-policy is noeviction"),
+        ("shared/12", "once it is full it evicts sessions, and nothing of the cache"),
+        ("shared/14", "once it is full it evicts the cache first"),
+        ("shared/15", "once it is full it evicts sessions first"),
+        ("split/01", "no session is touched because the cache has an instance of its own"),
     ],
 )
 def test_course_of_a_run_has_its_reason(scenario: str, expected: str) -> None:
@@ -75,6 +85,84 @@ def test_settings_move_the_course() -> None:
 def test_pause_shorter_than_its_detection_has_no_failover() -> None:
     """Nobody is suspected who is back in time."""
     assert "suspect" not in said("sentinel/02", "faults.0.for=1s")
+
+
+CUT = "faults=[{after: 4s, cut: primary, OPTIONS, for: 6s}]"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options", "suspected"),
+    [
+        ("sentinel/01", "from: clients", False),
+        ("sentinel/01", "from: replicas", False),
+        ("sentinel/01", "from: sentinels", True),
+        ("sentinel/01", "from: nodes, way: in", True),
+        ("cluster/01", "from: nodes, port: data", False),
+        ("cluster/01", "from: nodes, port: bus", True),
+        ("cluster/01", "from: clients", False),
+    ],
+)
+def test_cut_is_suspected_by_those_whom_it_reaches(scenario: str, options: str, suspected: bool) -> None:
+    """A cut from clients is no failover, however long it lasts."""
+    told = said(scenario, CUT.replace("OPTIONS", options), "expect={}")
+    assert ("suspect the primary" in told) is suspected
+    assert ("nobody takes the place of the primary" in told) is not suspected
+    assert ("goes on confirming writes" in told) is (
+        options not in ("from: clients", "from: sentinels") and "bus" not in options
+    )
+
+
+def test_sentinel_that_is_cut_off_says_nothing_of_the_primary() -> None:
+    """It confirms writes whether a sentinel hears it or not."""
+    assert "confirming" not in said("sentinel/01", "faults=[{after: 4s, isolate: sentinel}]", "expect={}")
+
+
+def test_old_primary_follows_after_somebody_was_promoted() -> None:
+    """Also where it is back before that; and nobody follows where nobody is promoted."""
+    hiccup = "faults=[{after: 4s, pause: primary, for: 1500ms}]"
+    told = said("sentinel/02", hiccup, "expect={}")
+    assert told.index("a replica is promoted") < told.index("by now the old primary follows")
+    assert "by now the old primary follows" not in said("sentinel/12", hiccup, "shows=promise", "expect={}")
+
+
+def test_hand_over_behind_the_back_of_sentinels_is_noticed_late() -> None:
+    """They go on naming the old primary, which follows already; forced, it waits for nobody."""
+    told = said("sentinel/01", "faults=[{after: 4s, hand over: primary}]", "expect={}")
+    assert "~ 4.5 s clients are sent to the old primary, and their writes are refused" in told
+    assert "~ 25.2 s sentinels suspect the old primary" in told
+    forced = "faults=[{after: 4s, hand over: primary, to: replica, force: true}]"
+    assert "whatever the replica lacks then" in said("sentinel/01", forced, "expect={}")
+
+
+def test_wait_in_vain_where_too_few_replicas_are_left() -> None:
+    """One of two that is frozen leaves enough for WAIT 1."""
+    wait = ("deployment.client.wait_replicas=1", "expect={}")
+    vain = "every write waits 0.1 s for replicas in vain because WAIT asks for 1, and 0 answer"
+    for target, told in (("replica", False), ("all replicas", True)):
+        fault = f"faults=[{{after: 4s, pause: {target}, for: 5s}}]"
+        assert (vain in said("sentinel/01", fault, *wait)) is told
+    assert vain in said("sentinel/01", "faults=[{after: 4s, cut replication: primary}]", *wait)
+
+
+def test_client_that_knows_no_cluster_is_refused() -> None:
+    """Whoever else explains a run of one shard of three is wrong."""
+    plain = "deployment.client.discovery=fixed-address"
+    assert "refused with MOVED because clients know one address" in said("cluster/01", plain)
+    assert "MOVED" not in said("cluster/01")
+
+
+def test_nothing_is_evicted_where_nothing_has_a_time_to_live() -> None:
+    """Of keys with one, those that have it."""
+    endless = (
+        "shows=promise",
+        "workload.idle_timeout=none",
+        "workload.mix={read: 1, log-in: 1}",
+        "expect={}",
+    )
+    assert "evicts the cache, and no session" in said("shared/13", *endless)
+    assert "refuses writes because maxmemory-policy is volatile-lru, and nothing" in said(
+        "shared/12", *endless
+    )
 
 
 def test_explanation_is_in_order() -> None:
