@@ -18,12 +18,19 @@ from harness.model.measures import loses_writes, measure_named
 from harness.model.persistence import NOTHING, persistence
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep, Scenario
-from harness.model.words import NodeRole, Trait
+from harness.model.words import Discovery, NodeRole, Trait
 from harness.plan.timeline import Expected, Pace, expected_faults
 
 
 def warnings(plan: Plan, findings: Mapping[str, Measure]) -> Iterator[str]:
     yield from _of_other_names(plan.scenario, findings)
+    client = plan.scenario.deployment.client
+    if plan.inventory.clustered and client.discovery is Discovery.FIXED_ADDRESS:
+        yield (
+            f"clients know the address of {plan.inventory.data_nodes[0].name} and no cluster (discovery "
+            f"{client.discovery}), so they are refused with MOVED for whatever belongs to another node. If "
+            "that is not what is tested, leave `discovery` out"
+        )
     faults = expected_faults(plan.scenario, plan.inventory)
     pace = Pace(plan.scenario.deployment.topology, plan.inventory)
     for number, fault in enumerate(faults):

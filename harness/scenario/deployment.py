@@ -555,13 +555,17 @@ def _read_client(
         return client
     if through and client.read_from_replicas:
         problems.add(node, f"{path}.read_from_replicas", "the proxy sends everything to the primary")
-    if inventory.clustered and client.connect_per_request:
+    knows_clusters = inventory.clustered and client.discovery is not Discovery.FIXED_ADDRESS
+    if knows_clusters and client.connect_per_request:
         problems.add(node, f"{path}.connect_per_request", "a cluster client keeps its connections")
     if client.discovery is not Discovery.FIXED_ADDRESS and not inventory.fails_over:
         message = f"{client.discovery} asks sentinels, and there are none; legal: fixed-address"
         problems.add(node, f"{path}.discovery", message)
-    if inventory.clustered and client.discovery is not Discovery.ON_ERROR:
-        message = f"a cluster client learns the slots itself, again after errors; legal: {Discovery.ON_ERROR}"
+    if knows_clusters and client.discovery is not Discovery.ON_ERROR:
+        message = (
+            f"a cluster client learns the slots itself, again after errors; legal: {Discovery.ON_ERROR}, and "
+            f"{Discovery.FIXED_ADDRESS} for a client that knows no clusters"
+        )
         problems.add(node, f"{path}.discovery", message)
     if client.read_from_replicas and not replicas:
         problems.add(node, f"{path}.read_from_replicas", "there is no replica to read from")
@@ -632,6 +636,9 @@ def _why_not_apart(client: ClientProfile, topology: TopologySpec, *, clustered: 
             client.library_retries > 0 and not library.retries
         ),
         "a cluster": clustered and not library.clusters,
+        f"discovery {Discovery.FIXED_ADDRESS} on a cluster": (
+            clustered and client.discovery is Discovery.FIXED_ADDRESS
+        ),
         "TLS": topology.tls,
         "read_from_replicas": client.read_from_replicas,
         "connect_per_request": client.connect_per_request > 0,

@@ -112,7 +112,8 @@ def sentinel_retry(profile: ClientProfile) -> Retry:
 
 
 def client_for(around: Surroundings, wire: Wire) -> Client:
-    """The client that the profile's discovery mode asks for; single nodes have only one mode."""
+    """The client that the profile's discovery mode asks for; single nodes have only one mode. In a cluster a
+    fixed address is that of a client that knows no clusters: MOVED is an error like any other to it."""
     if around.profile.discovery is Discovery.THROUGH_PROXY:
         return ProxiedClient(around, wire)
     if not around.sentinels or around.profile.discovery is Discovery.FIXED_ADDRESS:

@@ -13,6 +13,7 @@ from harness.libraries import apart
 from harness.libraries.environments import python_of
 from harness.model import records
 from harness.model.seams import Address, Recorder, Source
+from harness.model.words import Discovery
 from harness.redis_wire.tls import context_of
 from harness.sessions.apart import ApartClient
 from harness.sessions.cluster import ClusterClient
@@ -123,4 +124,5 @@ def client_of(around: Surroundings, wire: Wire) -> Client:
     library = apart(profile.library, profile.version)
     if library is not None:
         return ApartClient(around, wire, library, python_of(library, profile.version))
-    return ClusterClient(around, wire) if around.cluster else client_for(around, wire)
+    knows_clusters = around.cluster and profile.discovery is not Discovery.FIXED_ADDRESS
+    return ClusterClient(around, wire) if knows_clusters else client_for(around, wire)
