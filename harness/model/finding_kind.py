@@ -39,7 +39,8 @@ class Premise(StrEnum):
     """What a deployment must have for a finding to be possible at all."""
 
     REPLICA = "a replica"
-    EVICTION = "a memory limit and a policy that evicts"
+    EVICTION = "a memory limit and a policy that evicts sessions"
+    IDLE_TIMEOUT = "an idle timeout"
 
 
 class OutOf(StrEnum):

@@ -44,10 +44,9 @@ def web_server_names(workload: Workload) -> tuple[str, ...]:
 def settings_s(deployment: Deployment, inventory: Inventory, workload: Workload) -> Mapping[str, float]:
     """The settings that this deployment has and a bound may name, in seconds."""
     topology = deployment.topology
-    values = {
-        "idle_timeout": workload.idle_timeout_s,
-        "socket_timeout": deployment.client.socket_timeout_s,
-    }
+    values = {"socket_timeout": deployment.client.socket_timeout_s}
+    if workload.idle_timeout_s is not None:
+        values["idle_timeout"] = workload.idle_timeout_s
     if inventory.sentinels:
         values["down_after"] = topology.down_after_s
         values["failover_timeout"] = topology.failover_timeout_s

@@ -13,8 +13,11 @@ AUDIT_WITHIN_S = 30.0
 """An audit takes a second, several where there are many sessions. The plan asks for idle timeouts that
 outlast a run whose audit takes this long."""
 
+AUDIT_LONGEST_S = 300.0
+"""Where sessions have no idle timeout; as long as one that nobody changed."""
 
-def audit_within_s(idle_timeout_s: float, elapsed_s: float) -> float:
+
+def audit_within_s(idle_timeout_s: float | None, elapsed_s: float) -> float:
     """The limit of an audit that begins so long after the first log-in: longer than the plan counts with only
     where no session can expire meanwhile, since then nobody could tell lost from expired."""
-    return max(AUDIT_WITHIN_S, idle_timeout_s - elapsed_s)
+    return AUDIT_LONGEST_S if idle_timeout_s is None else max(AUDIT_WITHIN_S, idle_timeout_s - elapsed_s)

@@ -9,6 +9,7 @@ from itertools import chain
 
 from harness.model.deployment import Deployment
 from harness.model.finding_kind import Measure
+from harness.model.times import FOREVER
 from harness.model.words import Arrivals, OperationKind, Phase, Shows, Trait
 
 OptionValue = str | int | float | bool
@@ -82,6 +83,8 @@ class Declaration:
     """Behaviours: its weight in each realistic mix that it belongs to."""
     leads_to: tuple[str, ...] = ()
     """Behaviours: the findings that only a mix with it, or with another that names them, can have."""
+    needs_timeout: bool = False
+    """Behaviours: whether it makes no sense for sessions that have no idle timeout."""
     shows: tuple[str, ...] = ()
     """Behaviours: the same where whoever leads to a finding does not see it, and nobody else does."""
 
@@ -138,7 +141,8 @@ class Workload:
     arrivals: Arrivals = Arrivals.POISSON
     users: int = 200
     """Users that are logged in before the baseline starts."""
-    idle_timeout_s: float = 300.0
+    idle_timeout_s: float | None = 300.0
+    """None: sessions have no time to live, and end by a logout alone."""
     active_share: float = 1.0
     """Share of the users that keep using their session; the rest log in once and stay idle."""
     session_sizes: tuple[tuple[int, float], ...] = ()
@@ -161,6 +165,11 @@ class Workload:
     """Field writes only if the session exists; False is the naive HSET that revives a piece of it."""
     transactions: bool = True
     """Group the commands of one behaviour in MULTI/EXEC (redis-py's default); False: plain pipelines."""
+
+    @property
+    def ends_unused_s(self) -> float:
+        """How long a session lives that nobody uses."""
+        return FOREVER if self.idle_timeout_s is None else self.idle_timeout_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,7 @@ def _machine_misfit(plan: Plan, machine: Machine, fits: Mapping[str, FaultFits])
 
 
 def _check_idle_timeout(scenario: Scenario, inventory: Inventory) -> None:
-    idle_s, end_s = scenario.workload.idle_timeout_s, latest_end_s(scenario, inventory)
+    idle_s, end_s = scenario.workload.ends_unused_s, latest_end_s(scenario, inventory)
     if scenario.audit_expiry or idle_s >= end_s:
         return
     raise UsageError(

@@ -190,6 +190,10 @@ def _client(scenario: Scenario) -> str:
     )
 
 
+def _idle(work: Workload) -> str:
+    return "no idle timeout" if work.idle_timeout_s is None else f"idle timeout {work.idle_timeout_s:g} s"
+
+
 def _sizes(work: Workload) -> str:
     total = sum(weight for _, weight in work.session_sizes)
     sizes = (f"{100 * weight / total:.0f}% {size / 1000:g} kB" for size, weight in work.session_sizes)
@@ -205,8 +209,8 @@ def _workload(plan: Plan) -> str:
     needed = actors_needed(work, wait_s)
     capped = f" (capped at {ACTORS_MAX}; {needed} could be waiting)" if needed > ACTORS_MAX else ""
     return (
-        f"{work.rate_per_s:g}/s over {len(plan.web_servers)} web servers, {work.users} users, idle timeout "
-        f"{work.idle_timeout_s:g} s{_sizes(work)}: {mix}\n"
+        f"{work.rate_per_s:g}/s over {len(plan.web_servers)} web servers, {work.users} users, {_idle(work)}"
+        f"{_sizes(work)}: {mix}\n"
         f"              up to {plan.actors} clients at once{capped}; a request waits up to {wait_s:.1f} s"
     )
 

@@ -68,6 +68,16 @@ def _session_bytes(text: str) -> int:
     return size
 
 
+def _idle_timeout_s(text: str) -> float | None:
+    return None if text == _NO_TIMEOUT else POSITIVE_DURATION.parse(text)
+
+
+_NO_TIMEOUT = "none"
+IDLE_TIMEOUT = One(
+    f"{POSITIVE_DURATION.expected}, or {_NO_TIMEOUT}",
+    _idle_timeout_s,
+    {"anyOf": [{"enum": [_NO_TIMEOUT]}, POSITIVE_DURATION.schema()]},
+)
 _SIZE_OF_SESSION = One("a size such as 50kB", _session_bytes, SIZE.schema())
 
 
@@ -90,8 +100,8 @@ def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
         Field(
             key="idle_timeout",
             attribute="idle_timeout_s",
-            reader=POSITIVE_DURATION,
-            help="a session that is not used for this long expires",
+            reader=IDLE_TIMEOUT,
+            help="a session that is not used for this long expires; none: it has no time to live",
         ),
         Field(
             key="session_size",
@@ -139,6 +149,14 @@ def read_workload(
             "workload.mix",
             "expected at least one behaviour with a weight above zero, here or by a word in `traffic`",
         )
+    for name in workload.mix if workload.idle_timeout_s is None else ():
+        if workload.mix[name] and vocabulary.behaviours[name].needs_timeout:
+            problems.add(
+                node,
+                f"workload.mix.{name}",
+                f"sessions have no idle timeout (idle_timeout: {_NO_TIMEOUT}), and {name} is about one; "
+                f"give {name} the weight 0 here, or leave it out",
+            )
     options = _read_options(options_node, workload, vocabulary, problems)
     values["mix"] = {name: weight for name, weight in workload.mix.items() if weight}
     kinds = {name: vocabulary.behaviours[name].kind for name in values["mix"]}

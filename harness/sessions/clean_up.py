@@ -27,6 +27,7 @@ class CleanUp:
     declaration = Declaration(
         name="clean-up",
         help="go over the sessions in small pieces, and give those a timeout that have none",
+        needs_timeout=True,
         options=(
             Option(
                 name="keys",
@@ -94,7 +95,9 @@ async def _mend(request: Request, listed: Step, keys: list[object]) -> str:
 async def _let_end(request: Request, key: str) -> None:
     step = request.step(StepKind.TOUCH, key)
     step.session = owner_of(key)
-    step.ttl_ms = round(request.rules.idle_timeout_s * 1000)
-    answer = await request.alone(step, expire(key, request.rules.idle_timeout_s))
+    timeout_s = request.rules.idle_timeout_s
+    assert timeout_s is not None, "refused at planning"
+    step.ttl_ms = round(timeout_s * 1000)
+    answer = await request.alone(step, expire(key, timeout_s))
     if answer is not None:
         step.effective = answer[0] == 1

@@ -1,6 +1,6 @@
 """Log in. Promise: an acknowledged log-in stays readable until logout or expiry.
 
-Step 1 (deciding) makes the session under a fresh random id, with its idle timeout, all or none.
+Step 1 (deciding) makes the session under a fresh random id, with its idle timeout if it has one, all or none.
 Step 2 enters it in the user's index, which lives in another slot of a cluster; if only that fails,
 the user is in all the same. Without transactions the timeout is a command of its own: when just
 that one is lost, the session never ends.
@@ -56,8 +56,11 @@ async def create(request: Request, created: Step) -> None:
     if rules.session_sizes:
         fields[BALLAST] = ballast(chosen_size(rules.session_sizes, request.dice))
     make: Command = ("HSET", session.key, *(text for pair in fields.items() for text in pair))
-    timeout = expire(session.key, rules.idle_timeout_s)
     witness = request.witness(created)
+    if rules.idle_timeout_s is None:
+        await request.together(created, [make, *witness])
+        return
+    timeout = expire(session.key, rules.idle_timeout_s)
     if witness:
         witness.append(expire(session.witness_key, rules.idle_timeout_s + WITNESS_OUTLIVES_S))
     if rules.transactions:
@@ -75,8 +78,10 @@ async def enter_in_index(request: Request) -> None:
     entered = request.step(StepKind.INDEX_ADD, index)
     entered.member = request.session.id
     fixed_s = float(request.options.get("index_lifetime", 0.0))
-    lasting = expire(index, fixed_s or request.rules.idle_timeout_s + WITNESS_OUTLIVES_S)
-    answer = await request.alone(entered, ("SADD", index, request.session.id), lasting)
+    idle_s = request.rules.idle_timeout_s
+    lasts_s = fixed_s or (None if idle_s is None else idle_s + WITNESS_OUTLIVES_S)
+    lasting = () if lasts_s is None else (expire(index, lasts_s),)
+    answer = await request.alone(entered, ("SADD", index, request.session.id), *lasting)
     if answer is not None and not request.ambiguous(entered):
         entered.effective = answer[0] == 1
 

@@ -70,7 +70,8 @@ class Behaviour(Protocol):
 class Rules:
     """The parts of workload and client profile that shape every command."""
 
-    idle_timeout_s: float
+    idle_timeout_s: float | None
+    """None: sessions have no time to live."""
     witnesses: bool
     guarded_writes: bool
     transactions: bool

@@ -17,6 +17,7 @@ class Touch:
     declaration = Declaration(
         name="touch",
         help="read the session and start its idle timeout anew",
+        needs_timeout=True,
         traffic={"shop": 14, "bank": 18, "admin": 14},
     )
     kind = OperationKind.TOUCH
@@ -24,6 +25,7 @@ class Touch:
 
     async def carry_out(self, request: Request) -> str:
         key, timeout_s = request.session.key, request.rules.idle_timeout_s
+        assert timeout_s is not None, "refused at planning"
         seen = request.step(StepKind.READ, key)
         touched = request.step(StepKind.TOUCH, key, deciding=True)
         touched.ttl_ms = round(timeout_s * 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -626,6 +627,34 @@ def test_default_discovery_follows_from_the_topology(kind: str, discovery: str, 
     """Who has no sentinel is told the address; everybody else asks again after an error."""
     text = GOOD.replace("kind: sentinel", f"kind: {kind}").replace("down_after + 4s", "4s")
     assert read(tmp_path, text).deployment.client.discovery == discovery
+
+
+def test_cluster_has_clients_that_know_it_or_that_know_one_address(tmp_path: Path) -> None:
+    """Of the latter the plan warns, since they are refused for whatever belongs to another node."""
+    cluster = GOOD.replace("kind: sentinel}", "kind: cluster}\n  client: {discovery: DISCOVERY}")
+    cluster = cluster.replace("down_after + 4s", "4s")
+    plain = read(tmp_path, cluster.replace("DISCOVERY", "fixed-address, connect_per_request: 50%"))
+    assert plain.deployment.client.discovery is Discovery.FIXED_ADDRESS
+    with pytest.raises(UsageError, match="and fixed-address for a client that knows no clusters"):
+        read(tmp_path, cluster.replace("DISCOVERY", "follow-events"))
+    with pytest.raises(UsageError, match="a cluster client keeps its connections"):
+        read(tmp_path, cluster.replace("DISCOVERY", "on-error, connect_per_request: 50%"))
+    with pytest.raises(UsageError, match="not with discovery fixed-address on a cluster"):
+        read(tmp_path, cluster.replace("DISCOVERY", "fixed-address, library: redis-py-threads"))
+
+
+def test_sessions_may_have_no_idle_timeout(tmp_path: Path) -> None:
+    """Then nothing that is about it makes sense."""
+    endless = GOOD.replace("workload:", "workload:\n  idle_timeout: none")
+    without = re.sub(r"mix: .*", "mix: {log-in: 1, read: 1, logout: 1}", endless)
+    assert read(tmp_path, without).workload.idle_timeout_s is None
+    (tmp_path / "touch.yaml").write_text(re.sub(r"mix: .*", "mix: {read: 1, touch: 1}", endless))
+    with pytest.raises(UsageError, match=r"workload\.mix\.touch: .*idle_timeout: none.* weight 0"):
+        load(tmp_path / "touch.yaml", shipped())
+    with pytest.raises(UsageError, match="sessions have no idle timeout"):
+        read(tmp_path, without.replace("down_after + 4s", "idle_timeout"))
+    with pytest.raises(UsageError, match="or none, found 'never'"):
+        read(tmp_path, without.replace("idle_timeout: none", "idle_timeout: never"))
 
 
 # ---------------------------------------------------------------- --set and --deployment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model.finding_kind import WITNESSED, FindingKind, FindingTrait, Need, OutOf
+from harness.model.finding_kind import WITNESSED, FindingKind, FindingTrait, Need, OutOf, Premise
 from harness.model.words import FindingSide
 
 LOST_UPDATE = FindingKind(
@@ -34,6 +34,7 @@ EXPIRED_EARLY = FindingKind(
     name="expired-early",
     side=FindingSide.CLOSED,
     sentence="the session expired before its idle timeout",
+    premises=frozenset({Premise.IDLE_TIMEOUT}),
     traits=(
         FindingTrait.LOSS,
         FindingTrait.BREAKS_SESSION,

@@ -21,7 +21,7 @@ from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
 from harness.checks.wording import give_or_take
-from harness.model.finding_kind import FindingKind, FindingTrait
+from harness.model.finding_kind import FindingKind, FindingTrait, Premise
 from harness.model.judgement import Finding
 from harness.model.times import FOREVER, NEVER
 from harness.model.words import FindingSide, StepKind
@@ -30,6 +30,7 @@ OUTLIVED_TIMEOUT = FindingKind(
     name="outlived-timeout",
     side=FindingSide.OPEN,
     sentence="a session works after its idle timeout",
+    premises=frozenset({Premise.IDLE_TIMEOUT}),
     traits=(FindingTrait.BREAKS_SESSION, FindingTrait.OF_DEADLINES),
 )
 
@@ -37,6 +38,7 @@ IMMORTAL_SESSION = FindingKind(
     name="immortal-session",
     side=FindingSide.OPEN,
     sentence="a session has no timeout at all",
+    premises=frozenset({Premise.IDLE_TIMEOUT}),
     traits=(FindingTrait.BREAKS_SESSION,),
 )
 

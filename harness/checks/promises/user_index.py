@@ -49,7 +49,7 @@ def _unlisted(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     last = max(added, key=lambda one: one.sent_us)
     if any(one.until_us >= last.first_us for one in timeline.unindexed):
         return []
-    timeout_us = (last.step.ttl_ms or timelines.plan.scenario.workload.idle_timeout_s * 1000) * 1000
+    timeout_us = _lasts_us(timelines, last)
     if audited.done_us >= last.sent_us + timeout_us - timelines.epsilon_us:
         return []
     why = of_loss(timelines, last, audited, timeline.shard)
@@ -58,6 +58,12 @@ def _unlisted(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     what = f"{timeline.named} exists, but the list of {timeline.user}'s sessions does not contain it"
     acked = f"though operation {last.operation.id} was acked"
     return [_drift(timelines, timeline, last, audited, why, f"{what}, {acked}.")]
+
+
+def _lasts_us(timelines: Timelines, entered: StepEffect) -> float:
+    """How long the list lives after this entry, if nobody enters another."""
+    ttl_ms = entered.step.ttl_ms
+    return ttl_ms * 1000 if ttl_ms else timelines.plan.scenario.workload.ends_unused_s * 1e6
 
 
 def _still_listed(timelines: Timelines, timeline: Timeline) -> list[Finding]:
@@ -122,7 +128,7 @@ def _entered(timelines: Timelines, timeline: Timeline, sight: Sight) -> StepEffe
         return None
     last = max(before, key=lambda one: one.sent_us)
     out = any(one.until_us >= last.first_us and one.first_us <= sight.done_us for one in timeline.unindexed)
-    timeout_us = (last.step.ttl_ms or timelines.plan.scenario.workload.idle_timeout_s * 1000) * 1000
+    timeout_us = _lasts_us(timelines, last)
     return None if out or sight.done_us >= last.sent_us + timeout_us - timelines.epsilon_us else last
 
 

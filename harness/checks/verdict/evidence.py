@@ -106,7 +106,7 @@ def weigh(facts: Facts, sessions: SessionCounts, crashed: Sequence[str] = ()) ->
         without=_not_recorded(history),
         limits_s={
             Limit.RECOVERY: scenario.settle_within_s,
-            Limit.IDLE_TIMEOUT: scenario.workload.idle_timeout_s,
+            Limit.IDLE_TIMEOUT: scenario.workload.ends_unused_s,
         },
         lasted_s=_lasted_s(facts),
     )

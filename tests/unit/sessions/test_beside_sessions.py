@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from harness.model.words import Outcome, StepKind
 from harness.objects.kind import TOTAL, VALUE
 from harness.redis_wire.scripted import Answer, ScriptedServer, array, error
 from harness.sessions.request import Request
-from tests.unit.sessions.test_attempts import SESSION, WHOLE, Bench, run
+from tests.unit.sessions.test_attempts import RULES, SESSION, WHOLE, Bench, run
 
 OK, NIL, ONE = b"+OK\r\n", b"$-1\r\n", b":1\r\n"
 PTTL = {"PTTL": b":5000\r\n", "PEXPIRE": ONE, "EXPIRE": ONE}
@@ -128,6 +129,30 @@ def test_index_lasts_as_long_as_its_option_says(options: dict[str, Any], lasts: 
     run(scenario)
     (expire,) = [one for one in asked if one[0] == "EXPIRE" and one[1] == "user:{u1}:sessions"]
     assert (expire[2] == lasts) if lasts else (int(expire[2]) > 3600)
+
+
+@pytest.mark.parametrize("transactions", [True, False])
+def test_session_without_an_idle_timeout_gets_no_time_to_live(transactions: bool) -> None:
+    """Neither do its list of sessions and its witnesses, and no step says that it set one."""
+    asked: list[list[str]] = []
+
+    def answer(command: list[str]) -> Answer:
+        asked.append(command)
+        simple = {"MULTI": OK, "EXEC": array_of_ones(2), "SADD": ONE, "HSET": ONE, "RPUSH": ONE}
+        return simple[command[0]] if command[0] in simple and not queued(asked) else b"+QUEUED\r\n"
+
+    async def scenario() -> None:
+        async with ScriptedServer(answer) as redis:
+            bench = Bench(redis.port)
+            rules = replace(RULES, idle_timeout_s=None, transactions=transactions)
+            done = await bench.carry_out("log-in", rules=rules)
+            await bench.server.close()
+            assert bench.told == "ok"
+            assert [step.ttl_ms for step in done.steps] == [None, None]
+
+    run(scenario)
+    assert {one[0] for one in asked} >= {"HSET", "SADD"}
+    assert not [one for one in asked if "EXPIRE" in one[0]]
 
 
 def array_of_ones(count: int) -> bytes:
