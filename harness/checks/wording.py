@@ -30,6 +30,8 @@ def seconds_text(seconds: float) -> str:
 def value_text(value: float, unit: str) -> str:
     if unit == "s":
         return seconds_text(value)
+    if unit == "B":
+        return f"{value / 1e6:,.1f} MB"
     return f"{number_text(round(value, 1))} %" if unit == "%" else number_text(value)
 
 

@@ -199,6 +199,21 @@ def percent(part: int, whole: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeUse:
+    """What one data node had to bear during the run; None: nobody recorded it."""
+
+    node: str
+    memory_bytes: int | None = None
+    """At its highest sample."""
+    connections: int | None = None
+    """Of web servers, the most that were open at the same time."""
+    new_connections: int | None = None
+    """Of web servers, the most that were opened within a second."""
+    cluster_down_s: Interval | None = None
+    """The longest time for which it said `cluster_state:fail`; None also where there is no cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     outages: tuple[Window, ...] = ()
     worst_outage: Window | None = None
@@ -233,6 +248,8 @@ class Metrics:
     """Purpose (sessions, cache) -> keys evicted during the run."""
     memory_bytes: int | None = None
     """What all data nodes used together, each at its highest sample; None: no sample says."""
+    nodes: tuple[NodeUse, ...] = ()
+    """In the order of the plan; empty: a run that was judged before this was measured."""
     refused_login_s: float = 0.0
     starved: str = ""
     """By how much this machine was late, where that is too much for the tightest bound; empty: it is not."""

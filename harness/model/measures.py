@@ -32,6 +32,7 @@ SIDES = ("with-primary", "rest")
 
 
 _OF_TRAFFIC = Measure(seeded=False)
+_OF_CONNECTIONS = Measure(parts=frozenset({Part.PHASE, Part.WEB_SERVER}))
 
 METRIC_MEASURES: Mapping[str, Measure] = {
     "outage": _OF_TRAFFIC,
@@ -47,6 +48,10 @@ METRIC_MEASURES: Mapping[str, Measure] = {
     "recovery point": Measure(needs=WITNESSED),
     "failovers": Measure(parts=BY_SHARD),
     "evicted keys": Measure(parts=frozenset({Part.STORE})),
+    "memory": Measure(parts=frozenset({Part.STORE, Part.PHASE})),
+    "connections": _OF_CONNECTIONS,
+    "new connections": _OF_CONNECTIONS,
+    "cluster down": Measure(parts=BY_SHARD),
     "at risk": Measure(parts=WHOLE),
 }
 """What the metrics need; findings declare it themselves. A test holds it complete."""
@@ -117,6 +122,7 @@ def why_not(expectation: Expectation, findings: Mapping[str, Measure], run: RunK
         or _nobody_does(expectation, run.workload)
         or _nobody_can(expectation, name, of, findings, run)
         or _nobody_takes_over(expectation, run.inventory)
+        or _nobody_says(expectation, run)
     )
 
 
@@ -160,16 +166,25 @@ def _may_evict(run: RunKind) -> bool:
         return True
     settings = (str(value) for step in run.faults for value in step.options.values())
     return any("maxmemory" in one for one in settings) or any(
-        node.setting("maxmemory", "0") != "0" and node.setting("maxmemory-policy", _KEEPS_ALL) != _KEEPS_ALL
+        node.setting("maxmemory", "0") != "0" and _evicts(node.setting("maxmemory-policy", _KEEPS_ALL), run)
         for node in run.inventory.data_nodes
     )
 
 
+def _evicts(policy: str, run: RunKind) -> bool:
+    """The volatile policies take only keys that have a time to live."""
+    if policy.startswith(_WITH_TIME_TO_LIVE):
+        return run.workload.idle_timeout_s is not None
+    return policy != _KEEPS_ALL
+
+
 _KEEPS_ALL = "noeviction"
+_WITH_TIME_TO_LIVE = "volatile-"
 
 _PREMISES: Mapping[Premise, Callable[[RunKind], bool]] = {
     Premise.REPLICA: lambda run: run.inventory.replicas_of_a_shard > 0,
     Premise.EVICTION: _may_evict,
+    Premise.IDLE_TIMEOUT: lambda run: run.workload.idle_timeout_s is not None,
 }
 
 
@@ -181,6 +196,15 @@ def _nobody_takes_over(expectation: Expectation, inventory: Inventory) -> str | 
     if expectation.metric != "failovers" or inventory.fails_over:
         return None
     return f"nothing can fail over in this {inventory.called} topology; remove this expectation"
+
+
+def _nobody_says(expectation: Expectation, run: RunKind) -> str | None:
+    """What only nodes of a cluster say, or only the kit's own web servers record."""
+    if expectation.metric == "cluster down" and not run.inventory.clustered:
+        return f"there is no cluster_state in a {run.inventory.called} topology; remove this expectation"
+    if "connections" in expectation.metric and run.deployment.guest is not None:
+        return "nobody records the connections of an application of your own; remove this expectation"
+    return None
 
 
 _SWITCHED_OFF: Mapping[Need, str] = {

@@ -197,6 +197,8 @@ class NodeSample(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     """Connections of clients, those of the kit too; None: not asked, as the kit's client counts its own."""
     keys_read: int | None = None
     """Keys that this process read from a snapshot when it started; None: it does not say (before 7.0)."""
+    cluster_ok: bool | None = None
+    """Cluster: whether it says `cluster_state:ok`, and so serves its slots; None: it did not say."""
     error: str | None = None
 
 

@@ -21,6 +21,7 @@ from harness.observe.views import (
     ClusterView,
     SentinelView,
     cluster_epoch,
+    cluster_ok,
     cluster_view,
     node_sample,
     sentinel_view,
@@ -85,11 +86,11 @@ class NodeSampler:
 
     def _seen(self, replies: list[Reply], sent_us: int, done_us: int) -> NodeAnswer:
         said = info.fields("".join(replies[: len(self._info)]))
-        cluster = epoch = None
+        cluster = epoch = ok = None
         if self._asks_cluster:
             about, nodes = replies[-2:]  # refused while the node loads its data: no view then
             if isinstance(about, str) and isinstance(nodes, str):
-                epoch = cluster_epoch(about)
+                epoch, ok = cluster_epoch(about), cluster_ok(about)
                 cluster = cluster_view(
                     nodes,
                     observer=self._node,
@@ -106,6 +107,7 @@ class NodeSampler:
             directory=self._context.directory,
             epoch=epoch,
             shard=self._shard(cluster),
+            cluster_ok=ok,
         )
         return NodeAnswer(
             sample=sample, cluster=cluster, changes=int(said.get("rdb_changes_since_last_save", 0))

@@ -100,6 +100,7 @@ def node_sample(
     directory: Directory,
     epoch: int | None = None,
     shard: int | None = None,
+    cluster_ok: bool | None = None,
 ) -> NodeSample:
     """A sample from the fields of `SECTIONS`."""
     role = info.role(said)
@@ -125,6 +126,7 @@ def node_sample(
         keys_read=int(read) if (read := said.get("rdb_last_load_keys_loaded")) is not None else None,
         epoch=epoch,
         shard=shard,
+        cluster_ok=cluster_ok,
         error="LOADING: it is still reading its data" if said.get("loading", "0") != "0" else None,
     )
 
@@ -133,6 +135,12 @@ def cluster_epoch(text: str) -> int | None:
     """`cluster_current_epoch` of CLUSTER INFO."""
     value = info.fields(text).get("cluster_current_epoch")
     return None if value is None else int(value)
+
+
+def cluster_ok(text: str) -> bool | None:
+    """`cluster_state` of CLUSTER INFO."""
+    value = info.fields(text).get("cluster_state")
+    return None if value is None else value == "ok"
 
 
 def cluster_view(

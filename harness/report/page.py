@@ -66,6 +66,8 @@ def page(result: ScenarioResult, past: History, logs: Sequence[LogLine] = ()) ->
             causes=causes(judgement.findings),
             outages=_outages(judgement.metrics),
             loss=words.loss(judgement.metrics),
+            used=judgement.metrics.nodes,
+            clustered=past.plan.inventory.clustered,
             machine=words.machine(judgement.metrics),
             mark=mark,
             past=past,
@@ -230,4 +232,5 @@ def templates() -> Environment:
     environment.filters["s"] = words.seconds
     environment.filters["interval"] = words.interval_seconds
     environment.filters["bytes"] = words.bytes_of
+    environment.filters["count"] = words.count_of
     return environment

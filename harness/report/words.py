@@ -68,6 +68,10 @@ def bytes_of(value: int | None) -> str:
     return f"{value / 1024 / 1024:.1f} MiB"
 
 
+def count_of(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
 def after(t_s: float) -> str:
     """A moment, counted from the fault: `+1.52 s`; what began with it is never `-0.00 s`."""
     return f"{t_s:+z.2f} s"

@@ -24,7 +24,7 @@ from harness.model.words import NodePurpose, OperationKind, Phase
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
 from harness.scenario.surroundings import Surroundings
-from harness.scenario.values import NUMBER, Unreadable, duration_s, entries, other_spelling
+from harness.scenario.values import NUMBER, Unreadable, duration_s, entries, other_spelling, size_bytes
 
 PERCENTILES = ("p50", "p95", "p99", "max")
 GROUPS = ("web-N", "shard N", *SIDES, *NodePurpose)
@@ -70,6 +70,12 @@ METRICS: Mapping[str, Metric] = {
     ),
     "failovers": Metric(help="promotions seen"),
     "evicted keys": Metric(help="keys evicted; usually `on sessions` or `on cache`"),
+    "memory": Metric(unit="B", help="of the data node that used the most, at its highest sample"),
+    "connections": Metric(help="of web servers to one node, the most at the same time"),
+    "new connections": Metric(help="of web servers to one node, the most within a second"),
+    "cluster down": Metric(
+        unit="s", timing=True, help="longest time for which one node said cluster_state:fail"
+    ),
     "at risk": Metric(help="sessions with an acked log-in or write between the effect and recovery"),
 }
 
@@ -251,6 +257,8 @@ def _term(match: re.Match[str], unit: str, around: Surroundings) -> Term:
     if unit != "s":
         raise Unreadable(f"{name!r} is a time, and a bound such as {_example(unit)} is expected")
     if name != LOSS_BUDGET and name not in settings_s(around.deployment, around.inventory, around.workload):
+        if name == "idle_timeout":
+            raise Unreadable("sessions have no idle timeout, so nothing can be bounded by it")
         raise Unreadable(f"a {around.inventory.called} topology has no setting {name!r}")
     return Term(factor=sign * float(match["factor"] or 1), setting=name)
 
@@ -264,10 +272,17 @@ def _quantity(text: str, unit: str) -> float:
             return duration_s(text)
         except Unreadable as error:
             raise Unreadable(f"expected a time such as 4s, found {tree.shortened(text)!r}; {error}") from None
+    if unit == "B":
+        try:
+            return size_bytes(text)
+        except Unreadable as error:
+            raise Unreadable(
+                f"expected a size such as 20MB, found {tree.shortened(text)!r}; {error}"
+            ) from None
     if written != unit:
         raise Unreadable(f"expected a bound such as {_example(unit)}, found {tree.shortened(text)!r}")
     return float(number[0])
 
 
 def _example(unit: str) -> str:
-    return {"s": "down_after + 4s", "%": "50%"}.get(unit, "0 (a count has no unit)")
+    return {"s": "down_after + 4s", "%": "50%", "B": "20MB"}.get(unit, "0 (a count has no unit)")

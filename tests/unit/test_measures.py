@@ -62,6 +62,10 @@ def refused(
     workload: Workload = EVERYBODY,
     faults: tuple[FaultStep, ...] = (ISOLATE,),
 ) -> str | None:
+    if one.metric == "cluster down":
+        deployment = replace(deployment, topology=of_kind(TopologyKind.CLUSTER).topology)
+    if "connections" in one.metric:
+        deployment = replace(deployment, guest=None)
     run = RunKind(deployment=deployment, inventory=inventory_of(deployment), workload=workload, faults=faults)
     return why_not(one, FINDINGS, run)
 
@@ -111,6 +115,10 @@ PARTS = {
     "replica-divergence": {Part.SHARD},
     "over-budget": {Part.SHARD},
     "evicted keys": {Part.STORE},
+    "memory": {Part.STORE, Part.PHASE},
+    "connections": {Part.PHASE, Part.WEB_SERVER},
+    "new connections": {Part.PHASE, Part.WEB_SERVER},
+    "cluster down": {Part.SHARD},
     "no-recovery": set(),
     "connection-storm": {Part.PHASE, Part.WEB_SERVER},
     "at risk": set(),
@@ -167,6 +175,27 @@ def test_share_is_of_what_its_finding_can_tell() -> None:
     unshared = {name for name in FINDINGS if refused(expectation("share", name)) is not None}
     assert unshared == {name for name, kind in FINDINGS.items() if kind.out_of is None}
     assert unshared == {"app-died", "connection-storm", "needs-restart", "no-recovery", "over-budget"}
+
+
+def test_what_is_asked_of_clusters_or_of_the_kit_s_web_servers_is_refused_elsewhere() -> None:
+    """No other topology has a `cluster_state`, and nobody records the connections of somebody's application."""
+    run = RunKind(deployment=SPLIT, inventory=inventory_of(SPLIT), workload=EVERYBODY, faults=())
+    reason = why_not(expectation("cluster down"), FINDINGS, run)
+    assert reason == "there is no cluster_state in a split topology; remove this expectation"
+    for metric in ("connections", "new connections"):
+        assert "of an application of your own" in (why_not(expectation(metric), FINDINGS, run) or "")
+
+
+def test_sessions_without_an_idle_timeout_can_neither_expire_nor_be_evicted_by_a_volatile_policy() -> None:
+    """Every other policy takes them, as it takes any key."""
+    endless = replace(EVERYBODY, idle_timeout_s=None)
+    for finding in ("expired-early", "outlived-timeout", "immortal-session"):
+        assert "an idle timeout" in (refused(expectation(finding), workload=endless) or "")
+    for policy, fine in (("volatile-lru", False), ("allkeys-lru", True), ("noeviction", False)):
+        settings = {"maxmemory": "10mb", "maxmemory-policy": policy}
+        limited = replace(SPLIT, topology=replace(SPLIT.topology, redis=settings))
+        assert (refused(expectation("evicted-session"), limited, endless) is None) is fine
+        assert (refused(expectation("evicted-session"), limited) is None) is (policy != "noeviction")
 
 
 @pytest.mark.parametrize(("kind", "on"), list(product(TopologyKind, ("sessions", "cache"))))

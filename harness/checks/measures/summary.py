@@ -19,6 +19,7 @@ from harness.checks.facts.of_run import Facts
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.availability import outages, total, worst_for_users
 from harness.checks.measures.latency import latency
+from harness.checks.measures.node_use import uses_of_nodes
 from harness.checks.measures.scope import Membership, Scope
 from harness.checks.measures.survival import survival, windows_without_survivor
 from harness.checks.promises.kinds import STALE_READ
@@ -90,6 +91,7 @@ def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) 
         failovers=promotions(facts),
         evicted_keys=evicted_keys(history),
         memory_bytes=memory_bytes(history),
+        nodes=uses_of_nodes(history),
         refused_login_s=total(
             one.duration_s for one in windows if one.kind == OperationKind.LOGIN and one.group == "worst"
         ).low,

@@ -57,7 +57,7 @@ def judge_connections(timelines: Timelines) -> Counted:
     worst: dict[str, tuple[int, int, str]] = {}
     for (web_server, node), connections in opened.items():
         if len(connections) > limit + SPARE:
-            many, at_us = most_at_once(connections)
+            many, at_us = most_at_once((one.opened_us, until_us(one)) for one in connections)
             worst[web_server] = max(worst.get(web_server, (0, 0, "")), (many, at_us, node))
     return Counted(
         findings=[
@@ -100,11 +100,14 @@ def _counted(timelines: Timelines) -> dict[str, list[NodeSample]]:
     return said
 
 
-def most_at_once(connections: Iterable[Connection]) -> tuple[int, int]:
+def until_us(one: Connection) -> float:
+    return FOREVER if one.closed_us is None else one.closed_us
+
+
+def most_at_once(spans: Iterable[tuple[float, float]]) -> tuple[int, int]:
     """How many were open at the same time, and since when. What closes at a moment makes room for what is
     opened then."""
-    changes = [(float(one.opened_us), 1) for one in connections]
-    changes += [(FOREVER if one.closed_us is None else float(one.closed_us), -1) for one in connections]
+    changes = [change for opened, closed in spans for change in ((opened, 1), (closed, -1))]
     most, now, since_us = 0, 0, 0
     for at_us, change in sorted(changes):
         now += change

@@ -23,6 +23,14 @@ from harness.checks.facts.unserved import Span, unserved
 from harness.checks.measures.availability import Group, groups_of, late_us, longest, sides, total
 from harness.checks.measures.bounds import bounds_of, budget_of
 from harness.checks.measures.latency import acked_waits_us, percentile
+from harness.checks.measures.node_use import (
+    ALL_THE_TIME,
+    Known,
+    cluster_down,
+    connections,
+    memory,
+    new_connections,
+)
 from harness.checks.measures.scope import Membership, Scope, scope_of
 from harness.checks.measures.summary import (
     loss_window_s,
@@ -42,7 +50,7 @@ from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, LossBudget, Metrics
 from harness.model.measures import SIDES, SURVIVING_WRITE, RunKind, measure_named, why_not
 from harness.model.scenario import Expectation
-from harness.model.words import OperationKind, Outcome, Phase, Shows
+from harness.model.words import NodePurpose, OperationKind, Outcome, Phase, Shows
 
 ANYTHING = Interval(low=0, high=INFINITE)
 ANY_SHARE = Interval(low=0, high=100)
@@ -482,6 +490,36 @@ def _evicted_keys(expectation: Expectation, scope: Scope, case: Case) -> Measure
     return Measured(Interval(low=seen, high=INFINITE), why=why)
 
 
+def _memory(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    del expectation
+    span = _span(scope, case)
+    return _known(memory(case.history, scope.on, span) if span else None)
+
+
+def _connections(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    of = new_connections if expectation.metric == "new connections" else connections
+    span, web_server = _span(scope, case), None if scope.on == NodePurpose.SESSIONS else scope.on
+    return _known(of(case.history, web_server=web_server, span=span) if span else None)
+
+
+def _cluster_down(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    del expectation
+    return _known(cluster_down(case.history, scope.shard))
+
+
+def _span(scope: Scope, case: Case) -> tuple[float, float] | None:
+    """Of a phase; None: the run has none like it."""
+    return ALL_THE_TIME if scope.phase is None else case.landmarks.spans.get(scope.phase)
+
+
+def _known(known: Known | None) -> Measured:
+    if known is None:
+        return Measured(ANYTHING, missing="the run has no such phase")
+    if known.interval is None:
+        return Measured(ANYTHING, missing=known.why)
+    return Measured(known.interval, why=known.why)
+
+
 def _at_risk(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     del expectation, scope
     at_risk = case.metrics.sessions.at_risk
@@ -502,6 +540,10 @@ METRICS: Mapping[str, Callable[[Expectation, Scope, Case], Measured]] = {
     "recovery point": _lost_writes,
     "failovers": _failovers,
     "evicted keys": _evicted_keys,
+    "memory": _memory,
+    "connections": _connections,
+    "new connections": _connections,
+    "cluster down": _cluster_down,
     "at risk": _at_risk,
 }
 """Every other metric is a finding's name."""

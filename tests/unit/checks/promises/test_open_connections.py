@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.checks.facts.timelines import Timelines
-from harness.checks.promises.open_connections import judge_connections, most_at_once
+from harness.checks.promises.open_connections import judge_connections, most_at_once, until_us
 from harness.model.guest import Guest
 from harness.model.records import Connection, NodeSample
 from lab.records import us
@@ -64,7 +64,8 @@ def test_nodes_and_generations_are_counted_apart() -> None:
     assert counts([*opened(POOL), *opened(POOL, node="redis-1")]) == []
     assert counts([*opened(POOL, closed=12.0), *opened(POOL, at=12.0)]) == []
     assert counts([*opened(POOL, closed=12.001), *opened(POOL, at=12.0)]) == [2 * POOL]
-    assert most_at_once([*opened(1, at=1.0, closed=3.0), *opened(2, at=2.0)]) == (3, us(2.0))
+    there = [*opened(1, at=1.0, closed=3.0), *opened(2, at=2.0)]
+    assert most_at_once((one.opened_us, until_us(one)) for one in there) == (3, us(2.0))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from harness.checks.judge import judge_checked
 from harness.checks.verdict.expectations import compare
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, SessionCounts
-from harness.model.records import ClockReading, Event
+from harness.model.records import ClockReading, Connection, Event
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind
 from lab.past import Past
 from lab.records import us
@@ -316,6 +316,29 @@ def test_evicted_keys_of_all_instances_together() -> None:
     assert found.why == (
         "a node ended or was not observed, so it is not known what it evicted after the last observation"
     )
+
+
+@pytest.mark.parametrize(
+    ("metric", "about", "measured"),
+    [
+        ("memory", {"unit": "B"}, "12.5 MB"),
+        ("memory", {"unit": "B", "on": "sessions"}, "1.0 MB"),
+        ("memory", {"unit": "B", "phase": Phase.SETTLED}, "not measured"),
+        ("connections", {}, "3"),
+        ("new connections", {"on": "web-1"}, "2"),
+    ],
+)
+def test_what_nodes_had_to_bear(metric: str, about: dict[str, Any], measured: str) -> None:
+    """With its unit; what was not recorded is not measured, and never 0."""
+    expectation = expect(f"{metric}: < 9", 20e6, comparison="<", metric=metric, **about)
+    past = run(expectation, topology=TopologyKind.SPLIT)
+    for at in (1.0, 1.5):
+        for node in ("redis-1", "redis-2", "redis-3"):
+            past.sample(node, at, run_id="x", memory_bytes=1_000_000)
+        past.sample("cache-1", at, run_id="x", memory_bytes=12_500_000)
+    opened = [(0, "web-1", 1.0), (1, "web-1", 1.5), (2, "web-2", 3.0)]
+    there = [Connection(id=n, web_server=web, node="redis-1", opened_us=us(at)) for n, web, at in opened]
+    assert result(replace(past.history(), connections=tuple(there))).measured == measured
 
 
 @pytest.mark.parametrize(
