@@ -27,6 +27,9 @@ _VOTES_S = 1.5
 _MIN_REPLICAS_S = 1.0
 _REPLICA_FOR_S = 20.0
 """Sentinels bear a primary that says it is a replica for two of their intervals for INFO."""
+_MIGRATES_S = 8.0
+"""A replica changes its shard some seconds after the other one has lost its last."""
+_NOTHING = "nothing"
 _TILT_AFTER_S = 2.0
 """A sentinel whose timer is later than that does not believe what it sees."""
 
@@ -99,8 +102,16 @@ class _Course:
         yield from self._of_its_data(fault)
         if Trait.FILLS_MEMORY in step.traits:
             yield _Line(at_s, 2, *self._full(step))
+        if lasts_s := self._stop_lasts_s(fault, others):
+            what = "the node has ended by now, and refused writes meanwhile"
+            why = f"since Redis 7.0 it waits for replicas that are behind; shutdown-timeout is {lasts_s:g} s"
+            yield _Line(at_s + lasts_s, 3, what, why)
         if Trait.HANDS_OVER in step.traits:
             yield from self._handed_over(fault)
+        elif self._hands_over_at_its_end(step):
+            why = "the primary hands over before it ends (shutdown-on-sigterm failover)"
+            yield _Line(at_s + 0.5, 4, "a replica is promoted", why)
+            yield _Line(at_s + 0.5, 5, *self._clients())
         elif self._takes_primary(fault):
             unnoticed = self._full_volume_unnoticed() if Trait.FILLS_VOLUME in step.traits else None
             if unnoticed:
@@ -115,7 +126,7 @@ class _Course:
         step = fault.step
         if Trait.CAUSES_FAILOVER not in step.traits or Trait.STARTS_PROCESS in step.traits:
             return False
-        if not _strikes_primary(step) or self._unseen(step):
+        if not _strikes_primary(step) or self._unseen(step) or self._hands_over_at_its_end(step):
             return False
         return step.for_s is None or step.for_s > self._suspicion_s(step)
 
@@ -144,6 +155,8 @@ class _Course:
         if kept == NOTHING:
             return "the node answers as before", "it keeps no data on disk"
         ends = kept == LOG and setting(node, "appendfsync", "everysec") == "always"
+        if not self._plan.inventory.fails_over and not ends:
+            return "the node refuses writes", "nobody is there who could replace it"
         if self._plan.inventory.clustered and not ends:
             return (
                 "the node refuses writes, and no replica takes its place",
@@ -158,11 +171,9 @@ class _Course:
             return
         noticed_s = at_s + self._suspicion_s(fault.step)
         setting = "node_timeout" if self._plan.inventory.clustered else "down_after"
-        whom = (
-            "the other nodes suspect the primary"
-            if self._plan.inventory.clustered
-            else "sentinels suspect the primary"
-        )
+        shard = re.match(r"shard \d+", fault.step.target)
+        whom = "the other nodes" if self._plan.inventory.clustered else "sentinels"
+        whom += " suspect the primary" + (f" of {shard[0]}" if shard else "")
         why = f"{setting} is {self._pace.suspicion_s:g} s"
         if Trait.UNASKED in fault.step.traits:
             why += f", and it has said for {_REPLICA_FOR_S:g} s more that it is a replica"
@@ -190,6 +201,8 @@ class _Course:
         """Why a failover that is due does not come; empty: it does."""
         by_s = fault.start_s + self._pace.suspicion_s
         struck = [one for one in others if one.start_s <= by_s]
+        if fault.step.target == "everything":
+            struck.append(fault)
         gone = sum(map(self._voters_down, struck)) + (1 if self._plan.inventory.clustered else 0)
         voters = (
             self._plan.inventory.shards if self._plan.inventory.clustered else len(self._plan.sentinels())
@@ -224,7 +237,16 @@ class _Course:
             and one.step.target.split()[-1] in {"replica", "replicas"}
             and _shard_of(one.step.target) == shard
         )
-        return "every replica that it had is down" if replicas and gone >= replicas else ""
+        if not replicas or gone < replicas or self._migrates(fault, struck):
+            return ""
+        return "every replica that it had is down"
+
+    def _migrates(self, fault: Expected, struck: Sequence[Expected]) -> bool:
+        """Whether a replica of another shard, which has two, comes before the primary is struck."""
+        in_time = all(one.start_s + _MIGRATES_S <= fault.start_s for one in struck)
+        to_spare = self._plan.inventory.clustered and self._plan.inventory.replicas_of_a_shard > 1
+        stays = setting(self._first_primary(), "cluster-allow-replica-migration", "yes") == "no"
+        return to_spare and in_time and not stays
 
     def _voters_down(self, fault: Expected) -> int:
         step = fault.step
@@ -295,8 +317,16 @@ class _Course:
 
     def _healed(self, fault: Expected, others: Sequence[Expected]) -> Iterator[_Line]:
         assert fault.healed_s is not None, "asked before"
-        at_s, step = fault.healed_s, fault.step
+        at_s, step = fault.healed_s + self._stop_lasts_s(fault, others), fault.step
         yield _Line(at_s, 6, f"fault {step.number} is healed", f"it lasts {step.for_s:g} s")
+        if Trait.STOPS_PROCESS in step.traits and _strikes_primary(step):
+            node = self._first_primary()
+            kept, why = _kept(node, step), _why_kept(node, step)
+            if Trait.FORGETS_UNSYNCED in step.traits and persistence(node) == LOG:
+                sync = setting(node, "appendfsync", "everysec")
+                if sync != "always":
+                    kept, why = "what was on the disk", f"appendfsync is {sync}"
+            yield _Line(at_s, 7, f"the node comes back with {kept}", why)
         replaced = self._takes_primary(fault) and not self._why_nobody(fault, others)
         if replaced and self._plan.sentinels() and Trait.HANDS_OVER not in step.traits:
             yield _Line(
@@ -311,14 +341,33 @@ class _Course:
         if Trait.STARTS_PROCESS in step.traits and LEFT_BY.get(step.target) is not Trait.STOPS_PROCESS:
             node = self._first_primary()
             yield _Line(at_s + 0.1, 2, f"the node comes back with {_kept(node, step)}", _why_kept(node, step))
+            has_replicas = bool(self._plan.inventory.replicas_of_a_shard)
             if "replica" in step.target:
                 yield _Line(at_s + 0.1, 3, "the node copies its primary", "it is a replica")
+            elif has_replicas and _strikes_primary(step) and _kept(node, step) == _NOTHING:
+                why = "they follow whoever is primary, and nobody was promoted so soon"
+                yield _Line(at_s + 0.1, 3, "its replicas copy that", why)
         if self._cuts_replication(step):
             yield from self._min_replicas(at_s)
         if self._unseen(step) and _strikes_primary(step) and self._plan.inventory.fails_over:
             who = "the other primaries" if self._plan.inventory.clustered else "sentinels"
             yield _Line(at_s, 3, "nobody takes the place of the primary", f"{who} reach it in time")
         yield from self._waits(step, at_s)
+
+    def _hands_over_at_its_end(self, step: FaultStep) -> bool:
+        asked = setting(self._first_primary(), "shutdown-on-sigterm", "")
+        return _orderly(step) and "failover" in asked and self._plan.inventory.replicas_of_a_shard > 0
+
+    def _stop_lasts_s(self, fault: Expected, others: Sequence[Expected]) -> float:
+        """An orderly stop of a primary whose replicas are behind takes so long (since Redis 7.0)."""
+        behind = any(
+            self._cuts_replication(one.step)
+            and one.start_s <= fault.start_s
+            and (one.healed_s is None or one.healed_s > fault.start_s)
+            for one in others
+        )
+        waits = behind and _orderly(fault.step)
+        return float(self._first_primary().setting("shutdown-timeout", "10")) if waits else 0.0
 
     def _cuts_replication(self, step: FaultStep) -> bool:
         """Whether no replica of a primary gets anything from it."""
@@ -393,15 +442,29 @@ class _Course:
         return next(node for node in self._plan.data_nodes() if node.role is NodeRole.PRIMARY)
 
 
+def _orderly(step: FaultStep) -> bool:
+    """A stop that the node hears of."""
+    stops = Trait.STOPS_PROCESS in step.traits and Trait.ENDS_UNWARNED not in step.traits
+    return stops and _strikes_primary(step) and step.target != "everything"
+
+
+def _log_is_new(node: NodePlan, step: FaultStep) -> bool:
+    """Whether it is started with an append-only file for the first time."""
+    given = str(step.options.get("redis", "")).lower().replace('"', "").splitlines()
+    return persistence(node) != LOG and "appendonly yes" in given
+
+
 def _kept(node: NodePlan, step: FaultStep) -> str:
-    if step.options.get("data") == "empty":
-        return "nothing"
-    return {LOG: "everything", SNAPSHOT: "its last snapshot"}.get(persistence(node), "nothing")
+    if step.options.get("data") == "empty" or _log_is_new(node, step):
+        return _NOTHING
+    return {LOG: "everything", SNAPSHOT: "its last snapshot"}.get(persistence(node), _NOTHING)
 
 
 def _why_kept(node: NodePlan, step: FaultStep) -> str:
     if step.options.get("data") == "empty":
         return "the fault wipes its directory"
+    if _log_is_new(node, step):
+        return "it is told to read an append-only file, and has none yet (since Redis 7.0)"
     return {LOG: "it has an append-only file", SNAPSHOT: "it has save points and no append-only file"}.get(
         persistence(node), "it keeps nothing on disk, unless a snapshot was saved by hand"
     )
