@@ -12,7 +12,6 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from harness.jobs import files, ledger
 from harness.jobs.ledger import Ledger
 from harness.jobs.shards import Asked, how_many
 from harness.jobs.swarm import Submission
-from harness.kit_files import kit_root
 from harness.model.plan import Plan
 from harness.model.results import Display, SuiteResult
 from harness.running.compiling import compile_chosen
@@ -111,7 +109,7 @@ def submit(asked: Request, display: Display, engines: Mapping[str, str]) -> Subm
     of = understood(asked.understand, seed)
     with known.connected(engines) as hosts:
         known.manager(hosts)
-        kit = _checked_image()
+        kit = kit_image.checked()
         shards = asked.shards or (before.asked.shards if before else None)
         count = how_many(shards, runs=len(of.plans), machines=len(hosts), cpus=_fewest_cpus(hosts))
         wanted = Ledger.of(
@@ -190,24 +188,6 @@ def _why(ended: _Ended, left: Iterable[int]) -> list[str]:
     found, hopeless = ended.submission.ledger, ended.submission.hopeless
     rest = str(ended.problem) if ended.problem else "interrupted" if ended.interrupted else "no host is left"
     return [f"{found.asked.name(one)} has no results: {hopeless.get(one, rest)}" for one in left]
-
-
-def _checked_image() -> str:
-    """The mark of this kit, which this machine's image has too.
-
-    Raises:
-        EnvironmentFailure: there is no image, or it has another kit.
-    """
-    own = kit_image.mark(kit_root())
-    with closing(daemon.connect()) as client:
-        there = kit_image.mark_in(client)
-    if there != own:
-        what = "none" if there is None else "one of another state of the kit"
-        raise EnvironmentFailure(
-            f"image {kit_image.TAG}: expected one of this kit in this machine's engine, found {what}: "
-            "make kit-image"
-        )
-    return own
 
 
 def _fewest_cpus(hosts: Mapping[str, Host]) -> int:

@@ -13,7 +13,7 @@ from harness.model.links import Quality
 from harness.topology.base import slow_links
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.netlink import Packets
-from harness.topology.base.slow_links import SlowLinks
+from harness.topology.base.slow_links import Line, SlowLinks
 from harness.topology.process import network
 
 REASON = network.trial() or slow_links.why_not()
@@ -50,7 +50,14 @@ def test_who_has_never_talked_finds_each_other_over_a_bad_link(
 ) -> None:
     """The kernel answers who asks where an address is, and only the packets are late or refused."""
     lines = SlowLinks(
-        lambda name: Namespace.at(f"/proc/self/fd/{places[name].descriptor}"), HOSTS.__getitem__
+        lambda name, packets, how, by: Line(
+            name,
+            packets,
+            how,
+            by,
+            enter=lambda: Namespace.at(f"/proc/self/fd/{places[name].descriptor}"),
+            own=lambda: HOSTS[name],
+        )
     )
     listening = places["right"].run(lambda: socket.create_server((HOSTS["right"], PORT)))
     with closing(listening):

@@ -38,24 +38,23 @@ def why_not() -> str:
 class SlowLinks:
     """The lines of one run, by fault."""
 
-    def __init__(self, namespace: Callable[[str], Namespace], host: Callable[[str], str]) -> None:
-        """`namespace` opens that of a node that runs; `host`: where it is now."""
-        self._namespace = namespace
-        self._host = host
-        self._lines: dict[int, list[_Line]] = {}
+    def __init__(self, line: Callable[[str, Sequence[Packets], Quality, int], Line]) -> None:
+        """`line` makes one at a node, for these packets and for the fault of this number."""
+        self._line = line
+        self._lines: dict[int, list[Line]] = {}
 
     def add(self, wanted: Mapping[str, Sequence[Packets]], quality: Quality, *, by: int) -> None:
-        """A line in each of these namespaces, for these packets."""
+        """A line at each of these nodes, for these packets."""
         for place, packets in wanted.items():
-            line = _Line(place, packets, quality, by)
+            line = self._line(place, packets, quality, by)
             self._lines.setdefault(by, []).append(line)
-            line.start(self._namespace(place), self._host(place))
+            line.start()
 
     def restore(self, place: str) -> None:
         """Set the lines of a node anew whose namespace is another one than before."""
         for line in [line for lines in self._lines.values() for line in lines if line.place == place]:
             line.end()
-            line.start(self._namespace(place), self._host(place))
+            line.start()
 
     def proof(self, *, by: int) -> str:
         """Once every line has carried something.
@@ -88,10 +87,24 @@ class SlowLinks:
             self.lift(by=by)
 
 
-class _Line:
-    def __init__(self, place: str, packets: Sequence[Packets], quality: Quality, by: int) -> None:
+class Line:
+    """One, in a node's namespace."""
+
+    def __init__(
+        self,
+        place: str,
+        packets: Sequence[Packets],
+        quality: Quality,
+        by: int,
+        *,
+        enter: Callable[[], Namespace],
+        own: Callable[[], str],
+    ) -> None:
+        """`enter` opens the namespace, which is closed here at the end. `own`: the node's address there."""
         self.place = place
         self.quality = quality
+        self._enter = enter
+        self._own = own
         self._packets = packets
         self._number = by
         self._name = f"slow{by}"
@@ -100,16 +113,15 @@ class _Line:
         self._child: subprocess.Popen[str] | None = None
         self._undone: list[Callable[[], None]] = []
 
-    def start(self, namespace: Namespace, own: str) -> None:
-        """In a namespace that it closes itself at the end. `own`: the node's address there."""
-        self._namespace = namespace
+    def start(self) -> None:
+        """
+        Raises:
+            EnvironmentFailure: it does not come up.
+        """
+        self._namespace = namespace = self._enter()
         said = msgspec.json.encode(self.quality).decode()
-        words = command(slow_line.__name__, self._name, own, said, str(self._number))
-        self._child = namespace.run(lambda: _started(words))
-        if self._says() != "up":
-            assert self._child.stderr is not None
-            self._child.kill()
-            raise EnvironmentFailure(f"slow link at {self.place}: {self._child.stderr.read().strip()[-300:]}")
+        words = command(slow_line.__name__, self._name, self._own(), said, str(self._number))
+        self._await(namespace.run(lambda: started(words)))
         index = namespace.run(lambda: socket.if_nametoindex(self._name))
         netlink = namespace.netlink
         netlink.set_up(index)
@@ -145,10 +157,18 @@ class _Line:
             self._namespace.close()
             self._namespace = None
 
-    def _says(self) -> str:
+    def _await(self, child: subprocess.Popen[str], within_s: float = _SAYS_WITHIN_S) -> None:
+        """Until the process says that it carries."""
+        self._child = child
+        if self._says(within_s) != "up":
+            assert child.stderr is not None
+            child.kill()
+            raise EnvironmentFailure(f"slow link at {self.place}: {child.stderr.read().strip()[-300:]}")
+
+    def _says(self, within_s: float = _SAYS_WITHIN_S) -> str:
         assert self._child is not None
         assert self._child.stdout is not None
-        ready, _, _ = select.select([self._child.stdout], [], [], _SAYS_WITHIN_S)
+        ready, _, _ = select.select([self._child.stdout], [], [], within_s)
         return self._child.stdout.readline().strip() if ready else ""
 
 
@@ -162,7 +182,7 @@ def _there_already() -> Iterator[None]:
             raise
 
 
-def _started(words: Sequence[str]) -> subprocess.Popen[str]:
+def started(words: Sequence[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         words,
         stdin=subprocess.PIPE,

@@ -13,6 +13,7 @@ import hashlib
 import platform
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from packaging.requirements import Requirement
 
 from harness.errors import EnvironmentFailure
 from harness.kit_files import kit_root
+from harness.topology.docker import daemon
 from harness.topology.docker.daemon import translated
 from harness.topology.docker.image import BUILD_S, run_script
 
@@ -104,3 +106,25 @@ def mark_in(client: Any) -> str | None:
         except docker.errors.ImageNotFound:
             return None
     return str(found.labels.get(MARK, ""))
+
+
+def checked() -> str:
+    """The mark of this kit, which this machine's image has too.
+
+    Raises:
+        EnvironmentFailure: there is no image, or it has another kit.
+    """
+    own = mark(kit_root())
+    with closing(daemon.connect()) as client:
+        there = mark_in(client)
+    if there != own:
+        what = "none" if there is None else "one of another state of the kit"
+        raise EnvironmentFailure(
+            f"image {TAG}: expected one of this kit in this machine's engine, found {what}: make kit-image"
+        )
+    return own
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """What runs a module of this kit in a container of its image."""
+    return ["python3", "-P", f"{HOME}/failover_kit/start.py", module, *arguments]

@@ -20,7 +20,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ from harness.topology.base import slow_links
 from harness.topology.base.cuts import DISCARD_PORT, Cuts, ports_of
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.netlink import Packets
-from harness.topology.base.slow_links import SlowLinks
+from harness.topology.base.slow_links import Line, SlowLinks
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.image import any_debian_image
 
@@ -115,7 +115,7 @@ class Links:
         self._look = look
         self._listening = listening or {}
         self._lock = threading.RLock()
-        self._slow = SlowLinks(self._namespace, lambda node: self._addresses[node].host)
+        self._slow = SlowLinks(self._line)
         self.cuts = Cuts()
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
@@ -158,6 +158,16 @@ class Links:
         """End what carries packets. Rules end with their containers."""
         with self._lock:
             self._slow.close()
+
+    def _line(self, node: str, packets: Sequence[Packets], quality: Quality, by: int) -> Line:
+        return Line(
+            node,
+            packets,
+            quality,
+            by,
+            enter=lambda: self._namespace(node),
+            own=lambda: self._addresses[node].host,
+        )
 
     def _namespace(self, node: str) -> Namespace:
         container = self._look(node)

@@ -11,7 +11,7 @@ import re
 import secrets as random_secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
@@ -26,7 +26,7 @@ from harness.topology.base.certificates import secrets_of
 from harness.topology.base.cuts import Cuts
 from harness.topology.base.keeper import Keeper
 from harness.topology.docker import backend as one_engine
-from harness.topology.docker import daemon, image
+from harness.topology.docker import daemon, image, kit_image
 from harness.topology.docker.daemon import Leftover
 from harness.topology.docker.image import choose_image
 from harness.topology.machines import hosts as known
@@ -65,11 +65,20 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - a com
     return Machine(
         backend=KIND,
         network_faults=True,
-        why_no_slow_links="links between hosts can be cut, and not be made slow",
+        why_no_slow_links=_why_no_slow_links(),
         why_no_own_clocks="containers share the clock of their host",
         why_no_power_loss=NO_FILES,
         cpus=os.cpu_count() or 1,
     )
+
+
+def _why_no_slow_links() -> str:
+    try:
+        with closing(daemon.connect()) as own:
+            there = kit_image.mark_in(own) is not None
+    except EnvironmentFailure as problem:
+        return str(problem)
+    return "" if there else "what makes links of other hosts slow is in the image of the kit: make kit-image"
 
 
 def fits(plan: Plan) -> str | None:

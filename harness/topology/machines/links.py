@@ -11,12 +11,16 @@ dead when its cut was mended would come back cut off.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.errors import EnvironmentFailure
+from harness.model.links import Quality
+from harness.topology.base.netlink import Packets
+from harness.topology.base.slow_links import Line
 from harness.topology.docker.daemon import NODE_LABEL
 from harness.topology.docker.links import Links
+from harness.topology.machines.far_line import FarLine
 from harness.topology.machines.hosts import Host
 
 _OF_A_CONTAINER = "container:"
@@ -25,13 +29,33 @@ _OF_A_CONTAINER = "container:"
 class HostLinks(Links):
     """The links of one run."""
 
-    def __init__(self, client: Any, *, host: Callable[[str], Host], **more: Any) -> None:
-        """`host`: the one that a node is on. `more`: as of `Links`."""
+    def __init__(
+        self,
+        client: Any,
+        *,
+        host: Callable[[str], Host],
+        beside: Callable[[Host, str, Sequence[str]], list[str]],
+        **more: Any,
+    ) -> None:
+        """`host`: the one that a node is on. `beside`: the command here that runs words of the kit's image on
+        a host, in the network that a container keeps. `more`: as of `Links`."""
         super().__init__(client, labels={}, **more)
         self._host = host
+        self._beside = beside
+
+    def _line(self, node: str, packets: Sequence[Packets], quality: Quality, by: int) -> Line:
+        return FarLine(
+            node,
+            packets,
+            quality,
+            by,
+            enter=lambda: self._namespace(node),
+            own=lambda: self._addresses[node].host,
+            beside=lambda words: self._beside(self._host(node), _keeper(self._look(node)), words),
+        )
 
     def _run(self, container: Any, script: str) -> str:
-        keeper = str(container.attrs["HostConfig"]["NetworkMode"]).removeprefix(_OF_A_CONTAINER)
+        keeper = _keeper(container)
         host = self._host(container.labels[NODE_LABEL])
         api = host.client.api
         with host.asked(f"setting rules of {container.name}"):
@@ -45,3 +69,8 @@ class HostLinks(Links):
                 f"rules of {container.name}: expected them to be taken, found: {complaint or said.strip()}"
             )
         return said
+
+
+def _keeper(container: Any) -> str:
+    """What keeps the network of a node."""
+    return str(container.attrs["HostConfig"]["NetworkMode"]).removeprefix(_OF_A_CONTAINER)

@@ -11,6 +11,7 @@ and not the topology: the run says which host, and what can still be reached is 
 from __future__ import annotations
 
 import secrets as random_secrets
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -27,12 +28,13 @@ from harness.topology.base import certificates
 from harness.topology.base.cuts import listens
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import ProcessIdentity, end, this_process
-from harness.topology.docker import compose, daemon
+from harness.topology.base.slow_line import TUN
+from harness.topology.docker import compose, daemon, kit_image
 from harness.topology.docker.addresses import free_subnet, web_ports
 from harness.topology.docker.daemon import in_parallel
 from harness.topology.docker.image import DEBIAN_IMAGES, any_debian_image, choose_image, proxy_image
 from harness.topology.docker.topology import DockerTopology, is_taken
-from harness.topology.machines import images, overlay, tunnel
+from harness.topology.machines import far_line, images, overlay, tunnel
 from harness.topology.machines.hosts import Host
 from harness.topology.machines.links import HostLinks
 from harness.topology.machines.overlay import Ground
@@ -42,6 +44,8 @@ NO_FILES = "a node's files are on another machine, which alone knows what is on 
 
 _SUBNETS_TRIED = 12
 _OF_CONTROLLER, _SPARE = 240, 241
+SLOW = "slow"
+"""The fault that needs the kit on hosts."""
 
 
 class MachinesTopology(DockerTopology):
@@ -78,6 +82,8 @@ class MachinesTopology(DockerTopology):
         self._hosts = hosts
         self._leading = leading
         self._on = {node: hosts[host] for node, host in over(plan.nodes, tuple(hosts)).items()}
+        self._kit_image = ""
+        self._carrying = threading.Lock()
         self.way: ProcessIdentity | None = None
         """The process through which this machine reaches the nodes."""
 
@@ -97,6 +103,8 @@ class MachinesTopology(DockerTopology):
             secrets=self.secrets,
         )["services"]
         images.carry({waiting, *(str(one["image"]) for one in services.values())}, self._hosts)
+        if any(one.kind == SLOW for one in self.plan.scenario.faults):
+            self._kit()  # now, and not in the middle of the run
         self.directory.mkdir(parents=True, exist_ok=True)
         subnet = self._networked(labels)
         ground = Ground(
@@ -167,6 +175,7 @@ class MachinesTopology(DockerTopology):
         return HostLinks(
             self._client,
             host=self._on.__getitem__,
+            beside=self._beside,
             addresses=self._addresses,
             sources=self._sources,
             look=self._inspected,  # what has the rules of a dead node lives on
@@ -204,6 +213,27 @@ class MachinesTopology(DockerTopology):
                 at_last.callback(end, self.way)
             certificates.take_back(self.directory)
             overlay.remove(self._hosts.values(), self._label)
+
+    # -- The kit on hosts
+
+    def _kit(self) -> str:
+        """The image of the kit, which every host has then."""
+        with self._carrying:
+            if not self._kit_image:
+                kit_image.checked()
+                self._kit_image = images.carry_same(kit_image.TAG, self._hosts)
+        return self._kit_image
+
+    def _beside(self, host: Host, keeper: str, words: Sequence[str]) -> list[str]:
+        """A command of the kit's image in the network that a container keeps, as one of this machine."""
+        marks = {**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project}
+        options = [
+            "--rm", "--interactive", "--network", f"container:{keeper}", "--device", str(TUN),
+            "--security-opt", "systempaths=unconfined", "--entrypoint", words[0],
+            *(word for name in far_line.CAPABILITIES for word in ("--cap-add", name)),
+            *(word for name, value in marks.items() for word in ("--label", f"{name}={value}")),
+        ]  # fmt: skip
+        return [*_docker(host), "run", *options, self._kit(), *words[1:]]
 
     # -- What stands where
 
@@ -252,6 +282,11 @@ class MachinesTopology(DockerTopology):
                 with suppress(KeyError):
                     del self._containers[node]
         super().collect(into)
+
+
+def _docker(host: Host) -> list[str]:
+    """Docker's command line for the engine of a host."""
+    return ["env", "--unset=DOCKER_CONTEXT", "docker", "--host", host.where]
 
 
 def _with_tools(image: str) -> str:

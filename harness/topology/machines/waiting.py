@@ -5,7 +5,7 @@ its rules before it starts, keeps them while it is dead, and its image needs no 
 refuses connections, as one whose machine lives on.
 
 Rules carry their own end: what waits listens for the controller, whose process (`tunnel`) sends a datagram
-every few seconds. After a minute of silence every rule is taken back.
+every few seconds. After a minute of silence every rule is taken back, and devices of slow links go down.
 
 The scripts are in Perl, which every Debian image has: nothing else is needed on a host but the image.
 """
@@ -41,6 +41,10 @@ while (1) {
         open(my $rules, '|-', 'iptables-restore') or die "iptables-restore: $!";
         print $rules "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n";
         close($rules);
+        open(my $devices, '<', '/proc/net/dev') or die "/proc/net/dev: $!";
+        for my $device (map { /^\s*(slow\d+):/ ? $1 : () } <$devices>) {
+            ioctl($heard, 0x8914, pack('a16 S x22', $device, 0));
+        }
         $last = time;
     }
 }

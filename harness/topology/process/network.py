@@ -39,7 +39,7 @@ from harness.topology.base.cuts import DISCARD_PORT, Cuts, Recorded, listens, po
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.netlink import Packets
 from harness.topology.base.routes import PREFIX_LENGTH, ROUTES, occupied
-from harness.topology.base.slow_links import SlowLinks
+from harness.topology.base.slow_links import Line, SlowLinks
 from harness.topology.process.run_record import RESERVATION
 
 POOLS = (IPv4Network("198.18.0.0/15"), IPv4Network("10.192.0.0/14"))
@@ -103,7 +103,7 @@ class Network:
         self._left: dict[str, str] = {}
         """Addresses that nodes have given up -> who had them."""
         self._cuts = Cuts(cuts)
-        self._slow = SlowLinks(self._again, self._hosts.__getitem__)
+        self._slow = SlowLinks(self._line)
         self._reservation: socket.socket | None = None
         self.subnet = subnet
         self._addresses = {node.name: Address(self._hosts[node.name], node.usual_port) for node in plan.nodes}
@@ -144,6 +144,16 @@ class Network:
 
     def inside(self, node: str) -> Namespace:
         return self._namespaces[node]
+
+    def _line(self, node: str, packets: Sequence[Packets], quality: Quality, by: int) -> Line:
+        return Line(
+            node,
+            packets,
+            quality,
+            by,
+            enter=lambda: self._again(node),
+            own=lambda: self._hosts[node],
+        )
 
     def _again(self, node: str) -> Namespace:
         """Opened once more, for somebody who closes it himself."""

@@ -60,6 +60,7 @@ def links(api: Api) -> HostLinks:
     return HostLinks(
         None,
         host=lambda _: host,
+        beside=lambda _, keeper, words: [keeper, *words],
         addresses=NODES,
         sources={"web-1": Source(host="10.1.1.240", ports=(10000, 10999))},
         look=container,
