@@ -35,6 +35,8 @@ from lab.sigkill.table import markdown, planned, rows
 from lab.sigkill.trial import Outcome, tried
 
 BACKENDS = (BackendKind.PROCESS, BackendKind.DOCKER)
+OF_HOSTS = BackendKind.MACHINES
+"""Where the environment names hosts."""
 PAGE = ROOT / "docs" / "faults.md"
 MADE = MadePart("<!-- made by python -m lab.sigkill --write -->", "<!-- end -->")
 IN_A_PROJECT = "compose"
@@ -88,7 +90,9 @@ def _plan(faults: Sequence[str], backends: Sequence[str], *, write: bool) -> int
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab.sigkill", description=__doc__)
-    parser.add_argument("--backend", action="append", choices=BACKENDS, help="only this one; repeatable")
+    parser.add_argument(
+        "--backend", action="append", choices=(*BACKENDS, OF_HOSTS), help="only this one; repeatable"
+    )
     parser.add_argument("--fault", action="append", choices=tuple(FAULTS), help="only this one; repeatable")
     parser.add_argument(
         "--compose", type=Path, help="a Compose project, for the faults that need one of somebody's own"

@@ -16,6 +16,7 @@ import psutil
 
 from harness.topology.base.state_files import STATE
 from harness.topology.docker import daemon
+from harness.topology.machines import hosts as known
 
 _ADDRESS = re.compile(r"\b(\d+\.\d+\.\d+)\.\d+:\d+")
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -43,15 +44,21 @@ def links(running: list[psutil.Process]) -> set[tuple[int, str]]:
     return {link for link in socket.if_nameindex() if link[1] in names}
 
 
-def in_the_engine(run: str) -> list[str]:
-    """Containers, networks and volumes with the label of a run."""
+def in_the_engines(run: str) -> list[str]:
+    """Containers, networks and volumes with the label of a run, of this machine's engine and on its hosts."""
+    opened, hosts, _ = known.reachable(known.named())
+    with opened, closing(daemon.connect()) as own:
+        found = [f"{one} on host {name}" for name, host in hosts.items() for one in _in(host.client, run)]
+        return _in(own, run) + found
+
+
+def _in(client: Any, run: str) -> list[str]:
     marked = {"label": f"{daemon.RUN_LABEL}={run}"}
-    with closing(daemon.connect()) as client:
-        found: list[Any] = [
-            *daemon.containers(client, f"{daemon.RUN_LABEL}={run}"),
-            *client.networks.list(filters=marked),
-            *client.volumes.list(filters=marked),
-        ]
+    found: list[Any] = [
+        *daemon.containers(client, f"{daemon.RUN_LABEL}={run}"),
+        *client.networks.list(filters=marked),
+        *client.volumes.list(filters=marked),
+    ]
     return [str(one.name) for one in found]
 
 
@@ -62,4 +69,4 @@ def left(folder: Path, state: Path, before: set[tuple[int, str]], run: str) -> l
     found += [line.split()[4] for line in _MOUNTS.read_text().splitlines() if str(folder) in line]
     found += [f"record {path.name}" for path in state.glob("redis-failover-kit-*/*")]
     found += [f"data in {path}" for path in folder.glob("runs/*/*/nodes/*/data")]
-    return found + (in_the_engine(run) if run else [])
+    return found + (in_the_engines(run) if run else [])

@@ -20,13 +20,15 @@ import psutil
 import yaml
 
 from harness.clock import WaitExpired, wait_until
+from harness.model.words import BackendKind
 from harness.topology.base.state_files import STATE
-from harness.topology.docker import daemon
 from lab.rows import ROOT
 from lab.sigkill import traces
 from lab.sigkill.example import Example
 
 EFFECT_WITHIN_S = 150.0
+_ATTEMPT = "harness.running.one_process"
+"""Its words are its folder, its label, and an image."""
 _GONE_WITHIN_S = 30.0
 _CLEAN_WITHIN_S = 180.0
 _LOOK_EVERY_S = 0.01
@@ -73,7 +75,7 @@ def tried(example: Example, backend: str, words: Sequence[str], folder: Path) ->
     ):
         proof, failure = _effect(example.number, harness, log)
         running = traces.processes(state)
-        links, run = traces.links(running), _run_of(folder)
+        links, run = traces.links(running), _run_of(running, backend)
         _kill(harness)
 
     def found() -> list[str]:
@@ -152,11 +154,13 @@ def _kill(harness: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-def _run_of(folder: Path) -> str:
-    """The label of a run in containers; empty: it has none."""
-    for file in folder.glob("runs/*/*/compose.yaml"):
-        for service in yaml.safe_load(file.read_text(encoding="utf-8"))["services"].values():
-            labels = service.get("labels", {})
-            if daemon.RUN_LABEL in labels:
-                return str(labels[daemon.RUN_LABEL])
+def _run_of(running: Sequence[psutil.Process], backend: str) -> str:
+    """The label of a run in containers, which its attempt was told; empty: it has none."""
+    if backend == BackendKind.PROCESS:
+        return ""
+    for one in running:
+        with suppress(psutil.Error):
+            said = one.cmdline()
+            if _ATTEMPT in said:
+                return str(said[said.index(_ATTEMPT) + 2])
     return ""
