@@ -8,6 +8,7 @@ growing    what a hundred million operations would cost, from what fewer do
 foreign    `judge --history`, the whole command, on a history that somebody else recorded
 filling    the cache filler against redis-benchmark
 workers    load workers against one process, and merging what they recorded
+machines   nodes on three engines against nodes on one
 starting   a topology in containers against a bare `docker compose up --wait`
 runs       runs of one scenario per hour, and the share of their time that is no traffic
 suite      wall time of a suite against the sum of its scenarios'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lab.bench import (
@@ -18,6 +18,7 @@ from lab.bench import (
     growing,
     judging,
     loading,
+    machines,
     recording,
     runs,
     starting,
@@ -26,50 +27,50 @@ from lab.bench import (
 )
 from lab.rows import RUNS, Row, report
 
-PARTS = (
-    "loading",
-    "recording",
-    "judging",
-    "foreign",
-    "filling",
-    "workers",
-    "starting",
-    "machines",
-    "runs",
-    "suite",
-)
+EXTRAPOLATED = "growing"
+"""Another look at the histories of `judging`."""
+
+PARTS: Mapping[str, Callable[[argparse.Namespace, Path], list[Row]]] = {
+    "loading": lambda given, scratch: loading.rows(scratch / "loading", rounds=given.rounds),
+    "recording": lambda given, scratch: recording.rows(scratch / "recording", repetitions=given.rounds),
+    "judging": lambda given, scratch: judging.rows(
+        given.histories or scratch / "judging", repetitions=given.rounds, largest=given.largest
+    ),
+    EXTRAPOLATED: lambda given, scratch: growing.rows(
+        given.histories or scratch / "judging", repetitions=given.rounds
+    ),
+    "foreign": lambda given, scratch: foreign.rows(scratch / "foreign", repetitions=2 * given.rounds),
+    "filling": lambda given, scratch: filling.rows(scratch / "filling", rounds=given.rounds),
+    "workers": lambda given, scratch: workers.rows(
+        scratch / "workers", rounds=given.rounds, largest=given.largest
+    ),
+    "starting": lambda given, scratch: starting.rows(scratch / "starting", rounds=given.rounds),
+    "machines": lambda given, scratch: machines.rows(scratch / "machines", rounds=given.rounds),
+    "runs": lambda given, scratch: runs.rows(scratch / "runs", runs=2 * given.rounds),
+    "suite": lambda given, scratch: suite.rows(
+        given.run, fresh=scratch / "suite" if given.suite else None, backend=given.backend
+    ),
+}
 
 
 def main() -> int:
     given = _parser().parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="failover-kit-bench-") as made:
-        scratch = Path(made)
-        parts: dict[str, Callable[[], list[Row]]] = {
-            "loading": lambda: loading.rows(scratch / "loading", rounds=given.rounds),
-            "recording": lambda: recording.rows(scratch / "recording", repetitions=given.rounds),
-            "judging": lambda: judging.rows(
-                given.histories or scratch / "judging", repetitions=given.rounds, largest=given.largest
-            ),
-            "growing": lambda: growing.rows(given.histories or scratch / "judging", repetitions=given.rounds),
-            "foreign": lambda: foreign.rows(scratch / "foreign", repetitions=2 * given.rounds),
-            "filling": lambda: filling.rows(scratch / "filling", rounds=given.rounds),
-            "workers": lambda: workers.rows(scratch / "workers", rounds=given.rounds, largest=given.largest),
-            "starting": lambda: starting.rows(scratch / "starting", rounds=given.rounds),
-            "runs": lambda: runs.rows(scratch / "runs", runs=2 * given.rounds),
-            "suite": lambda: suite.rows(
-                given.run, fresh=scratch / "suite" if given.suite else None, backend=given.backend
-            ),
-        }
-        for name in given.only or PARTS:
+        for name in given.only or [name for name in PARTS if name != EXTRAPOLATED]:
             print(f"bench: {name}", file=sys.stderr, flush=True)
-            rows += parts[name]()
+            rows += PARTS[name](given, Path(made))
     return report("bench", rows, directory=given.out, title="")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab.bench", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="some parts; default: all")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=tuple(PARTS),
+        help=f"some parts; default: all but {EXTRAPOLATED}",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="repetitions of each measurement")
     parser.add_argument(
         "--largest", type=int, default=judging.LARGE, help="operations of the longest history"

@@ -2,4 +2,5 @@
 
 engines   each in a network of its own with its own data, joined by a switch, one swarm
 guardian  the process that owns them, and takes them down whatever becomes of its caller
+verdicts  `python -m lab.machines.verdicts`: the same scenarios over three engines and on one
 """

@@ -15,7 +15,9 @@ from harness.errors import EnvironmentFailure
 from harness.model.hosts import NAMED
 from lab.machines import engines, guardian
 
-TESTS = tuple(f"tests/integration/test_{name}.py" for name in ("backend_conformance", "machines", "jobs"))
+TESTS = tuple(
+    f"tests/integration/test_{name}.py" for name in ("backend_conformance", "machines", "sigkill", "jobs")
+)
 
 
 def main() -> int:
