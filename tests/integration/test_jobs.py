@@ -1,4 +1,7 @@
-"""Many runs over engines that are one swarm, one of which dies: `make test-machines`."""
+"""Many runs over engines that are one swarm, one of which dies: `make test-machines`.
+
+The trap: host c is gone afterwards, so whatever else needs it comes before.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ from harness.model.hosts import NAMED
 from harness.model.words import Verdict
 from harness.saved import load
 from harness.topology.docker import kit_image
-from lab.machines import engines, guardian
+from harness.topology.machines import hosts
+from lab.machines import engines
 
 pytestmark = pytest.mark.docker
 
@@ -39,41 +43,28 @@ def test_a_matrix_over_machines_ends_with_every_run_though_one_dies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its shard is run again elsewhere and said; what it comes to is a page to decide by; no host keeps anything."""
+    found = hosts.named()
+    if len(found) < 3:
+        pytest.skip(f"two of three hosts are to live on, and {NAMED} names {len(found)}")
     kit_image.build()
     (tmp_path / "m.yaml").write_text(MATRIX)
     results = tmp_path / "runs" / "latest"
-    with guardian.guarded(3) as found:
-        hosts = ",".join(f"{name}={where}" for name, where in found.items())
-        words = [
-            "run",
-            "m.yaml",
-            "--submit",
-            "swarm",
-            "--hosts",
-            hosts,
-            "--seed",
-            "1",
-            "--shards",
-            str(SHARDS),
-        ]
-        command = [sys.executable, "-P", "-m", "failover_kit", *words]
-        with subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as running:
-            assert running.stdout is not None
-            limit = threading.Timer(ENDS_WITHIN_S, running.kill)
-            limit.start()
-            said = []
-            for line in running.stdout:
-                said.append(line)
-                if line.rstrip().endswith("running on host c") and not any(
-                    "hear it any more" in one for one in said
-                ):
-                    engines.kill(found["c"])
-            limit.cancel()
-        living = ",".join(f"{name}={found[name]}" for name in "ab")
-        assert main(["clean", "--hosts", living]) == 0
-        assert "failover-kit-" not in capsys.readouterr().out.replace("failover-kit-crash", "")
+    words = ["run", "m.yaml", "--submit", "swarm", "--seed", "1", "--shards", str(SHARDS)]
+    command = [sys.executable, "-P", "-m", "failover_kit", *words]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        assert running.stdout is not None
+        limit = threading.Timer(ENDS_WITHIN_S, running.kill)
+        limit.start()
+        said: list[str] = []
+        for line in running.stdout:
+            said.append(line)
+            if line.rstrip().endswith("running on host c") and "c" in found:
+                engines.kill(found.pop("c"))
+        limit.cancel()
+    assert main(["clean", "--hosts", ",".join(f"{name}={where}" for name, where in found.items())]) == 0
+    assert " on host " not in capsys.readouterr().out  # what it finds in this machine's engine is somebody's
     gc.collect()  # the client library forgets a socket for each engine that it cannot reach
     text = "".join(said)
     assert running.returncode in {ExitStatus.PASSED, ExitStatus.INCONCLUSIVE}, text
