@@ -73,10 +73,15 @@ class Fleet:
     async def start(self) -> None:
         for server in self._servers:
             await started(server.name, server.start)
-        client = self._servers[0].client
-        if isinstance(client, ClusterClient):
-            self._shard_of_slot = [self._shard_at(client.primary_of_slot(slot)) for slot in range(SLOTS)]
+        if self.cluster:
+            self._shard_of_slot = self._shards_of_slots(self._servers[0].client)
             self._rules = replace(self._rules, shards=self._a_key_of_each_shard())
+
+    def _shards_of_slots(self, client: Client) -> list[int]:
+        """As the client knows them. A library in a process of its own does not say; the plan does."""
+        if isinstance(client, ClusterClient):
+            return [self._shard_at(client.primary_of_slot(slot)) for slot in range(SLOTS)]
+        return [self._plan.inventory.shard_of_slot(slot) for slot in range(SLOTS)]
 
     def _shard_of(self, client: Client, node: str) -> int:
         """The shard whose slots the client expects there, or most of them: a node may lead another one than

@@ -1,4 +1,4 @@
-"""Which shard a node serves is what the client's own map of slots says, not what was planned."""
+"""Which shard a node serves is what the client's own map of slots says; where it does not say, what was planned."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from types import SimpleNamespace
 
 from harness.model.inventory import SLOTS
 from harness.model.seams import Address
+from harness.model.words import TopologyKind
+from harness.sessions.apart import ApartClient
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.fleet import Fleet
+from tests.builders_faults import plan_of
 
 
 def served(address: tuple[str, int]) -> SimpleNamespace:
@@ -27,3 +30,12 @@ def test_node_counts_for_the_shard_whose_slots_it_serves() -> None:
     assert [fleet._shard_of(client, f"redis-{n}") for n in (8, 2, 9)] == [1, 2, 3]
     fleet._shard_of_slot = []
     assert fleet._shard_of(client, "redis-8") == 2
+
+
+def test_a_library_that_keeps_its_map_leaves_the_plans_shards() -> None:
+    """Its sessions are of the shard of their slot, and not all of the first: the audit asks that shard's nodes."""
+    fleet = object.__new__(Fleet)
+    fleet._plan = plan_of(TopologyKind.CLUSTER)
+    found = fleet._shards_of_slots(object.__new__(ApartClient))
+    ranges = {shard: fleet._plan.inventory.slot_range(shard) for shard in (1, 2, 3)}
+    assert {shard: (found.index(shard), SLOTS - 1 - found[::-1].index(shard)) for shard in ranges} == ranges
