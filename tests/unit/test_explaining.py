@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 
@@ -17,6 +18,7 @@ from harness.running.vocabulary import shipped
 from harness.scenario import load
 
 
+@cache
 def said(name: str, *overrides: str) -> str:
     """As one line of words."""
     (path,) = scenario_files(name)
