@@ -34,7 +34,9 @@ from harness.running.reports import short_names
 from harness.running.suite import folder_names
 from harness.running.vocabulary import shipped
 from harness.scenario import METRICS
+from harness.scenario.deployment import CLIENT_FIELDS
 from harness.scenario.faults import target_pattern
+from harness.scenario.workload import workload_fields
 from harness.sessions import BEHAVIOURS
 from tests.builders_docs import (
     BEHAVIOURS_TEXT,
@@ -326,13 +328,15 @@ def test_no_fault_is_documented_that_does_not_exist() -> None:
 
 def test_what_production_does_is_said_in_faults_that_exist() -> None:
     """Each line can be written in a scenario, and no fault but those of the application is left out."""
+    settings = {field.key for field in (*CLIENT_FIELDS, *workload_fields(shipped()))}
+    settings |= {option.name for fault in FAULTS.values() for option in fault.declaration.options}
     text = (ROOT / "docs/what-production-does.md").read_text(encoding="utf-8")
     named = set()
     for code in re.findall(r"`([a-z ]+: [^`]+)`", text.partition("## What the kit does not do")[0]):
         item = yaml.safe_load(f"{{{code}}}")
         (kind, *options) = item
         if kind not in FAULTS:
-            assert kind in {option.name for fault in FAULTS.values() for option in fault.declaration.options}
+            assert kind in settings
             continue
         named.add(kind)
         known = {option.name for option in FAULTS[kind].declaration.options} | {"for", "repeat", "every"}
