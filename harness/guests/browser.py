@@ -135,6 +135,11 @@ class Browser:
         return bool(self._token) or self._of_session(self._cookies())
 
     @property
+    def has_what_worked(self) -> bool:
+        """Whether it has the session's cookie that a page was last shown for; others may have changed."""
+        return self.proved.get(self._cookie) == self.kept.get(self._cookie)
+
+    @property
     def cookies(self) -> tuple[str, ...]:
         """The names of those that it has."""
         return tuple(self._cookies())

@@ -100,8 +100,7 @@ class GuestOperation:
         self._asked = asked
         self._server = server
         self._browser = browser
-        self._worked = browser.proved == browser.kept
-        """Whether the browser has the cookies that a page was last shown for."""
+        self._worked = browser.has_what_worked
         self._heard = Heard()
 
     @property

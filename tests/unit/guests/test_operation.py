@@ -315,15 +315,17 @@ NOBODY = page('{"user": null}')
 
 
 def asked_after_a_new_cookie(behaviour: str, answer: Reply, *replies: Reply) -> tuple[list[str], AuditEntry]:
-    """The cookies that the front door is asked with, and what it says: `answer` replaced the one that worked."""
-    client = Scripted(page(status=204, cookies=SET), page(OURS), answer, *replies)
+    """The cookies that the front door is asked with, and what it says: `answer` replaced the one that worked.
+    Before it another cookie came, which is none of the session's."""
+    other = page(status=204, cookies=["csrf=1; Path=/"])
+    client = Scripted(page(status=204, cookies=SET), page(OURS), other, answer, *replies)
     written: list[Record] = []
     door, clock = Door(), Clock()
 
     async def main() -> None:
         browser = Browser(client, cookie="sid")  # type: ignore[arg-type]
         await browser.do(door.address, GUEST.recipes["log-in"], {"user": "ann"})
-        for one in ("read", behaviour):
+        for one in ("read", "change-field", behaviour):
             asked = Asked(9, one, "ann", SESSION, 0x10300)
             await GuestOperation(GUEST, BEHAVIOURS[one], asked, door, browser).carry_out()  # type: ignore[arg-type]
         await ask_at_the_door(GUEST, [(SESSION, browser)], [door], written.append, clock, within_s=5)  # type: ignore[list-item,arg-type]
@@ -331,7 +333,8 @@ def asked_after_a_new_cookie(behaviour: str, answer: Reply, *replies: Reply) -> 
     in_fake_time(main())
     entry = written[0]
     assert isinstance(entry, AuditEntry)
-    return [how["headers"]["Cookie"] for _, _, how in client.asked[3:]], entry
+    asked = [how["headers"]["Cookie"].split("; ") for _, _, how in client.asked[4:]]
+    return [next(one for one in cookies if one.startswith("sid=")) for cookies in asked], entry
 
 
 @pytest.mark.parametrize(
