@@ -201,3 +201,5 @@ class Deployment:
     """Host -> the engine there, `ssh://ops@a` or `context:a`. Empty: all nodes are on this machine."""
     workers: int = 0
     """Processes that send the load, users divided among them; 0: the controller sends it itself."""
+    worker_hosts: tuple[str, ...] = ()
+    """The host of each of them. Empty: they run on the controller's machine."""

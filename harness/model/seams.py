@@ -208,6 +208,29 @@ class Joinable(Protocol):
         ...
 
 
+@runtime_checkable
+class WorkersElsewhere(Protocol):
+    """The optional power of a topology whose hosts can send the load. Workers have numbers from 1 on."""
+
+    def worker_command(self, number: int, module: str, environment: Mapping[str, str]) -> Sequence[str]:
+        """What runs a module of the kit at the place of a worker, with its standard input and output.
+        `environment`: variables that it has there."""
+        ...
+
+    def worker_folder(self, number: int) -> str:
+        """Where its part of the history is to be, on its host."""
+        ...
+
+    def take_part(self, number: int, into: Path) -> None:
+        """Move the part of a worker that has closed it to this machine. Blocks.
+
+        Raises:
+            HostVanished: its host is gone.
+            EnvironmentFailure: there is none.
+        """
+        ...
+
+
 class WebProcess(Protocol):
     """One web server of a user's own application. Every method that acts blocks, and returns once its effect
     is proved."""
@@ -691,6 +714,8 @@ class Machine:
     """Why nobody can say here what of a node's files is on the disk; empty: it can be said."""
     why_no_full_volume: str = ""
     """Why no node can be refused what it writes to files; empty: nodes can."""
+    hosts: bool = False
+    """It is several hosts, which can send the load as well."""
     cpus: int = 1
 
     def on_loopback(self, why: str) -> Machine:

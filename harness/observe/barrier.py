@@ -8,15 +8,16 @@ is something to find out, and after the load, until all is known or `SETTLED_WIT
 
 The trap: on its way an address may be translated (published ports, a proxy), and then nothing is ever
 found in the list. So a connection counts as absent only if its web server is known to appear under its
-own address on that node: a probe from the web server's own source asks the node how it sees it. Through
-the kit's own proxies each connection asks for itself (`Connection.seen_as`).
+own address on that node: a probe from the web server's own source, wherever that is, asks the node how it
+sees it. Through the kit's own proxies each connection asks for itself (`Connection.seen_as`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from harness.model.records import Connection, Unanswered
 from harness.model.seams import Source
@@ -35,10 +36,37 @@ _ADDRESS = re.compile(r"(?:^|\s)addr=(\S+)")
 Host = str
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One connection, at both ends."""
+
+    by_node: str
+    """Its address there; empty: the node did not say."""
+    ours: tuple[str, int] | None
+    """Our end; None: it is not known."""
+
+
+async def seen(asked: AsyncConnection) -> Seen:
+    """How a node sees this connection, which is closed afterwards.
+
+    Raises:
+        NoAnswer: no answer; it may be cut off now.
+    """
+    try:
+        (said,) = await asked.ask(("CLIENT", "INFO"), within_s=_ANSWER_WITHIN_S)
+        ours = asked.local
+    finally:
+        asked.close()
+    if isinstance(said, ErrorReply):
+        raise NoAnswer(str(said))
+    return Seen("".join(_ADDRESS.findall(said)), ours)
+
+
 class Barrier:
     """`unanswered`: connections, closed by now, with an attempt that got no reply; it may be asked
     again and again. `source`: where a web server's sockets come from. `running`: whether a node's
-    process exists; True where that is not known. It may block."""
+    process exists; True where that is not known. It may block. `elsewhere`: `seen` by a node for a web server
+    of another machine; None: all are on this one."""
 
     def __init__(
         self,
@@ -46,8 +74,10 @@ class Barrier:
         unanswered: Callable[[], Sequence[Connection]],
         source: Callable[[str], Source],
         running: Callable[[str], bool],
+        elsewhere: Callable[[str, str], Awaitable[Seen]] | None = None,
     ) -> None:
         self._context = context
+        self._elsewhere = elsewhere
         self._unanswered = unanswered
         self._source = source
         self._running = running
@@ -141,20 +171,18 @@ class Barrier:
         Raises:
             NoAnswer: no answer; it may be cut off now.
         """
-        asked = self._context.connection(node, self._source(web_server))
-        try:
-            (said,) = await asked.ask(("CLIENT", "INFO"), within_s=_ANSWER_WITHIN_S)
-            ours = asked.local
-        finally:
-            asked.close()
-        if isinstance(said, ErrorReply):
-            raise NoAnswer(str(said))
-        seen = "".join(_ADDRESS.findall(said))
-        if ours is not None and seen == _spelled(*ours):
+        if self._elsewhere is not None:
+            found = await self._elsewhere(web_server, node)
+        else:
+            found = await seen(self._context.connection(node, self._source(web_server)))
+        ours = found.ours
+        if ours is not None and found.by_node == _spelled(*ours):
             self._hosts[web_server, node] = ours[0]
         else:
             at = "an unknown address" if ours is None else _spelled(*ours)
-            self._translated[web_server, node] = f"{node} sees {seen} where {web_server} connects from {at}"
+            self._translated[web_server, node] = (
+                f"{node} sees {found.by_node} where {web_server} connects from {at}"
+            )
 
     async def _clients(self, node: str) -> set[str] | str:
         """The addresses of a node's clients, or why they are not known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +17,7 @@ from harness.model.seams import Recorder, Topology
 from harness.model.words import NodeRole
 from harness.objects.kind import KeptObject
 from harness.observe.audit import AuditedSession, audit, audit_keys
-from harness.observe.barrier import Barrier
+from harness.observe.barrier import Barrier, Seen
 from harness.observe.context import ObserverContext, context_of
 from harness.observe.deposed import DeposedWatch
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
@@ -57,9 +57,11 @@ class Observers:
         sessions: Callable[[], Sequence[AuditedSession]] = tuple,
         unanswered: Callable[[], Sequence[Connection]] = tuple,
         late_elsewhere: Callable[[], Lag] | None = None,
+        seen_elsewhere: Callable[[str, str], Awaitable[Seen]] | None = None,
         eviction_events: bool = False,
     ) -> None:
         """`acked_since` to `unanswered` are the load engine's; the defaults are for nodes without a load.
+        `seen_elsewhere`: as of `Barrier`.
         `late_elsewhere`: how late the loops of load engines in other processes were since it was last asked.
         `eviction_events`: what `enable_eviction_events` answered for this topology."""
         self._plan = plan
@@ -75,6 +77,7 @@ class Observers:
         self._sessions = sessions
         self._unanswered = unanswered
         self._late_elsewhere = late_elsewhere
+        self._seen_elsewhere = seen_elsewhere
         self._tasks: list[asyncio.Task[None]] = []
         self._context: ObserverContext
         self._ticks: LoopTicks
@@ -97,7 +100,13 @@ class Observers:
             last_change_us=self.observed.last_change_us,
             absent=self._process_states.absent,
         )
-        self._barrier = Barrier(self._context, self._unanswered, self._topology.source, self._may_be_running)
+        self._barrier = Barrier(
+            self._context,
+            self._unanswered,
+            self._topology.source,
+            self._may_be_running,
+            self._seen_elsewhere,
+        )
         self._forensics = Forensics(self._context, self._sessions)
         self._start_all()
         await self._first_look()

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 from bisect import bisect_left
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,11 +29,13 @@ from harness.kit_files import command
 from harness.model.clock_bounds import DRIFT_PPM, ClockBounds
 from harness.model.plan import Plan
 from harness.model.records import ClockReading, Connection
-from harness.model.seams import Recorder, Topology
+from harness.model.seams import Recorder, Topology, WorkersElsewhere
 from harness.model.words import Phase
 from harness.objects import object_of
 from harness.objects.kind import KeptObject
+from harness.observe.barrier import Seen
 from harness.observe.host import Lag
+from harness.redis_wire.protocol import NoAnswer
 from harness.running import worker_words as words
 from harness.sessions.counters import Snapshot
 from harness.tasks import end
@@ -45,6 +48,7 @@ CLOSED_WITHIN_S = 600.0
 READ_AT_ONCE = 5
 """Readings before the load and after it: of several the narrowest counts."""
 _LONGEST_LINE = 1 << 26
+_MODULE = "harness.running.worker"
 
 
 class Crew:
@@ -66,6 +70,10 @@ class Crew:
             sources={name: topology.source(name) for name in plan.web_servers},
         )
         workers = plan.scenario.deployment.workers
+        elsewhere: WorkersElsewhere | None = None
+        if plan.scenario.deployment.worker_hosts:
+            assert isinstance(topology, WorkersElsewhere), "planning has asked the machine"
+            elsewhere = topology
         self._plan = plan
         self._clock = clock
         self._workers = [
@@ -74,11 +82,13 @@ class Crew:
                     reach=reach,
                     worker=number,
                     workers=workers,
-                    folder=str(directory / f"worker-{number}"),
+                    folder=elsewhere.worker_folder(number) if elsewhere else str(_folder(directory, number)),
                     now_us=0,
                 ),
                 record,
                 clock,
+                _folder(directory, number),
+                elsewhere,
             )
             for number in range(1, workers + 1)
         ]
@@ -150,10 +160,12 @@ class Crew:
         self._at(words.WebServer(name=name, does="resume_web_server"))
 
     def _at(self, order: words.WebServer) -> str:
-        index = self._plan.web_servers.index(order.name)
+        return self._from_outside(self._worker_of(order.name).told(order))
+
+    def _worker_of(self, web_server: str) -> Worker:
+        index = self._plan.web_servers.index(web_server)
         shares = [Share(number=n, of=len(self._workers)) for n in range(1, len(self._workers) + 1)]
-        worker = next(one for one, share in zip(self._workers, shares, strict=True) if share.has(index))
-        return self._from_outside(worker.told(order))
+        return next(one for one, share in zip(self._workers, shares, strict=True) if share.has(index))
 
     def _from_outside(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """
@@ -218,6 +230,22 @@ class Crew:
         messages, sizes = zip(*(one.heard for one in self._workers), strict=True)
         return sum(messages), sum(sizes)
 
+    @property
+    def on_hosts(self) -> bool:
+        return bool(self._plan.scenario.deployment.worker_hosts)
+
+    async def seen(self, web_server: str, node: str) -> Seen:
+        """How a node sees a connection of a web server, which its worker makes.
+
+        Raises:
+            NoAnswer: no answer.
+        """
+        order = words.Look(web_server=web_server, node=node)
+        try:
+            return msgspec.json.decode(await self._worker_of(web_server).told(order), type=Seen)
+        except EnvironmentFailure as problem:
+            raise NoAnswer(str(problem)) from problem
+
     def take_lag(self) -> Lag:
         """How late the worst of their loops was, since this was last asked."""
         lags = [one.take_lag() for one in self._workers]
@@ -232,17 +260,31 @@ class Crew:
         return [one.part() for one in self._workers if one.closed]
 
 
+def _folder(directory: Path, number: int) -> Path:
+    """Where the part of a worker is in the end."""
+    return directory / f"worker-{number}"
+
+
 class Worker:
     """One worker process, and what it has said."""
 
-    def __init__(self, begin: words.Begin, record: Recorder, clock: Clock) -> None:
+    def __init__(
+        self,
+        begin: words.Begin,
+        record: Recorder,
+        clock: Clock,
+        folder: Path,
+        elsewhere: WorkersElsewhere | None,
+    ) -> None:
+        """`folder`: where its part is to be in the end. `elsewhere`: where it runs; None: on this machine."""
         self.name = f"worker-{begin.worker}"
         self.news = words.News()
         self.sessions: list[Session] = []
         self.objects: list[KeptObject] = []
         self.unanswered: list[Connection] = []
         self._begin = begin
-        self._folder = Path(begin.folder)
+        self._folder = folder
+        self._elsewhere = elsewhere
         self._record = record
         self._clock = clock
         self._encode = msgspec.json.Encoder().encode
@@ -264,7 +306,7 @@ class Worker:
     async def start(self) -> None:
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command("harness.running.worker"),
+                *self._command(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -277,6 +319,12 @@ class Worker:
         await self.told(self._begin)
         for _ in range(READ_AT_ONCE):
             await self.read_clock()
+
+    def _command(self) -> Sequence[str]:
+        if self._elsewhere is None:
+            return command(_MODULE)
+        variables = {words.SKEWED: os.environ[words.SKEWED]} if words.SKEWED in os.environ else {}
+        return self._elsewhere.worker_command(self._begin.worker, _MODULE, variables)
 
     @property
     def _log(self) -> Path:
@@ -424,6 +472,8 @@ class Worker:
         for _ in range(READ_AT_ONCE):
             await self.read_clock()
         await self.told(words.Close())
+        if self._elsewhere is not None:
+            await asyncio.to_thread(self._elsewhere.take_part, self._begin.worker, self._folder)
 
     async def end(self) -> None:
         """End the process if it has not ended by itself."""

@@ -198,6 +198,7 @@ class _Recording:
             sessions=engine.sessions,
             unanswered=engine.unanswered,
             late_elsewhere=self._crew.take_lag if self._crew else None,
+            seen_elsewhere=self._crew.seen if self._crew and self._crew.on_hosts else None,
             eviction_events=evictions,
         ) as self._observers:
             teller = asyncio.create_task(self._tell_progress())

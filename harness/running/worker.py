@@ -24,9 +24,12 @@ from harness import history
 from harness.application import Share
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, KitError, NoEffect
+from harness.model.credentials import kit_login
 from harness.model.records import Closing
 from harness.model.seams import Topology
+from harness.observe.barrier import Seen, seen
 from harness.observe.host import LoopLag
+from harness.redis_wire.asynchronous import AsyncConnection
 from harness.running import worker_words as words
 from harness.sessions.engine import LoadEngine
 
@@ -138,6 +141,8 @@ class _Worker:
         self.clock = _clock(begin)
         self.lag = words.Time(n=0, theirs_us=0)
         self._plan = begin.reach.plan
+        self._reach = begin.reach
+        self._looks: set[asyncio.Task[None]] = set()
         folder = Path(begin.folder)
         folder.mkdir(parents=True)
         self._recorder = history.Recorder(folder, self.clock, secrets=begin.reach.secrets)
@@ -158,13 +163,21 @@ class _Worker:
         watcher = asyncio.create_task(self._watch())
         while True:
             order = await orders.get()
+            if isinstance(order, words.Look):
+                look = asyncio.create_task(self._look(order))
+                self._looks.add(look)
+                look.add_done_callback(self._looks.discard)
+                continue
             done = await self._carried_out(order)
             self._news()
             self._mouth.say(done)
             if isinstance(order, words.Close):
                 break
-        teller.cancel()
-        watcher.cancel()
+        for task in (teller, watcher, *self._looks):
+            task.cancel()
+
+    async def _look(self, order: words.Look) -> None:
+        self._mouth.say(await self._carried_out(order))
 
     async def _carried_out(self, order: words.Order) -> words.Done:
         try:
@@ -189,9 +202,17 @@ class _Worker:
                 engine.set_sides(order.fault, order.sides)
             case words.WebServer():
                 return await asyncio.to_thread(getattr(engine, order.does), order.name) or ""
+            case words.Look():
+                return msgspec.json.encode(await self._seen(order.web_server, order.node)).decode()
             case words.Close():
                 await self._close()
         return ""
+
+    async def _seen(self, web_server: str, node: str) -> Seen:
+        reach = self._reach
+        login = kit_login(self._plan, node, reach.secrets)
+        source = reach.source(web_server)
+        return await seen(AsyncConnection(lambda: reach.address(node), source, secret=login))
 
     async def _finished(self) -> None:
         self._finish.set()

@@ -96,6 +96,13 @@ class WebServer(_Order, tag="web-server"):
     """A method of `harness.model.seams.WebServers`."""
 
 
+class Look(_Order, tag="look"):
+    """How does a node see a connection of a web server? Other orders do not wait for the answer."""
+
+    web_server: str
+    node: str
+
+
 class Close(_Order, tag="close"):
     """Close every connection and the part of the history."""
 
@@ -104,7 +111,7 @@ class Ask(_Order, tag="ask"):
     """What does the clock show?"""
 
 
-Order = Begin | Seed | Drive | Finish | EnterPhase | Sides | WebServer | Close | Ask
+Order = Begin | Seed | Drive | Finish | EnterPhase | Sides | WebServer | Look | Close | Ask
 
 
 class _Said(msgspec.Struct, tag_field="said", kw_only=True, omit_defaults=True):

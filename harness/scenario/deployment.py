@@ -22,7 +22,7 @@ from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable, Written
 from harness.scenario.guest_file import GuestFile
 from harness.scenario.haproxy_file import Around, NodesTls
-from harness.scenario.hosts import ENGINES, placed_on, read_engines
+from harness.scenario.hosts import ENGINES, WORKERS, placed_on, read_engines
 from harness.scenario.node_settings import HOSTS, NODES, ZONES, read_hosts, read_nodes
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
@@ -344,11 +344,7 @@ DEPLOYMENT_FIELDS = (
     ),
     Field(key="client", reader=Later(table_schema(CLIENT_FIELDS)), help="what the application configures"),
     ENGINES,
-    Field(
-        key="workers",
-        reader=count(0, 16),
-        help="processes that send the load, where one cannot send as much; default: the kit's own process",
-    ),
+    WORKERS,
     Field(
         key="guest",
         reader=GuestFile(),
@@ -380,6 +376,14 @@ def read_deployment(
                 f"expected an engine for each host of the topology, found none for {', '.join(strange)}",
             )
         topology = placed_on(topology, engines) if engines and not strange else topology
+    workers = values.get(WORKERS.key, 0)
+    worker_hosts: tuple[str, ...] = () if isinstance(workers, int) else workers
+    if engines and (strange := sorted(set(worker_hosts) - engines.keys())):
+        problems.add(
+            node,
+            f"{below}{WORKERS.key}",
+            f"expected hosts of this deployment, found {', '.join(strange)}",
+        )
     return Deployment(
         hosts=engines,
         name=values.get("name", topology.kind.value),
@@ -388,7 +392,8 @@ def read_deployment(
         engine=values.get("engine"),
         timing=timing,
         guest=values.get("guest"),
-        workers=values.get("workers", 0),
+        workers=len(worker_hosts) or workers,
+        worker_hosts=worker_hosts,
     )
 
 

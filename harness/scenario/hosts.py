@@ -1,14 +1,17 @@
-"""The key of a deployment that says on which engines its hosts are:
+"""The keys of a deployment that say on which engines its hosts are, and which of them send the load:
 
     hosts: {a: {engine: ssh://ops@a}, b: {engine: context:b}}
+    workers: [b]
 
 Nodes that the topology puts nowhere are spread over them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.model.deployment import TopologySpec
 from harness.model.hosts import ENGINE, NAME
@@ -17,7 +20,7 @@ from harness.presets.placing import over
 from harness.scenario import tree
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field
-from harness.scenario.values import Later, entries
+from harness.scenario.values import INVALID, Later, Many, One, Schema, Unreadable, count, entries
 
 _ENGINE = "engine"
 
@@ -39,6 +42,48 @@ ENGINES = Field(
         }
     ),
     help="the hosts that nodes run on, each with its Docker engine: {a: {engine: ssh://ops@a}}",
+)
+
+MOST_WORKERS = 16
+MOST_ON_HOSTS = 8
+"""As many as there may be hosts."""
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(NAME, text):
+        raise Unreadable("small letters, digits and hyphens")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """How many there are on this machine, or the host of each."""
+
+    number: One
+    hosts: Many
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        if not isinstance(node, tree.Sequence):
+            return self.number.read(node, path, problems)
+        found = self.hosts.read(node, path, problems)
+        if found is not INVALID and not 1 <= len(found) <= MOST_ON_HOSTS:
+            problems.add(node, path, f"expected 1 to {MOST_ON_HOSTS} hosts, found {len(found)}")
+            return INVALID
+        return found
+
+    def schema(self) -> Schema:
+        listed = {**self.hosts.schema(), "minItems": 1, "maxItems": MOST_ON_HOSTS}
+        return {"oneOf": [self.number.schema(), listed]}
+
+
+WORKERS = Field(
+    key="workers",
+    reader=_Workers(
+        count(0, MOST_WORKERS),
+        Many(One("the name of a host", _host, {"type": "string", "pattern": f"^{NAME.pattern}$"})),
+    ),
+    help="processes that send the load, where one cannot send as much: how many on this machine, or the "
+    "host of each: [b, c]; default: the kit's own process",
 )
 
 

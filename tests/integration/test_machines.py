@@ -11,12 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from harness import history
+from harness.application import IDS_EACH
+from harness.cli import main
 from harness.clock import WaitExpired, wait_until
-from harness.errors import HostVanished
+from harness.errors import ExitStatus, HostVanished
 from harness.model.hosts import NAMED
 from harness.model.links import LinkRule
 from harness.model.words import TopologyKind
+from harness.saved import load
 from harness.topology.base.readiness import answers
+from harness.topology.docker import kit_image
 from harness.topology.machines import backend, hosts, overlay
 from harness.topology.machines.topology import MachinesTopology
 from lab.machines import engines, guardian
@@ -28,6 +33,8 @@ pytestmark = pytest.mark.docker
 SHORT_SILENCE_S = 6.0
 """More than the controller's own beat takes, on a machine three times as slow."""
 TAKEN_BACK_WITHIN_S = 60.0
+MOST_APART_US = 1_000_000
+"""Of clocks of one machine, however busy."""
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +101,28 @@ def test_a_host_is_isolated_and_lost(machines: list[str], tmp_path: Path) -> Non
         assert not any(cut(topology, node.name) for node in plan.nodes)
         assert reaches(topology, "web-1", "redis-2")
         ready(topology)
+
+
+def test_workers_on_hosts_make_one_history(machines: list[str], tmp_path: Path) -> None:
+    """Each sends from its host. A web server is on the wrong side of a partition, and another one of the same
+    worker is not. What they recorded is one history, and the clocks are known."""
+    kit_image.build()
+    on = f"deployment.workers=[{', '.join(machines[:2])}]"
+    changed = [on, "workload.rate=60/s", "workload.users=200"]
+    words = ["run", "sentinel/04", "--backend", "machines", "--seed", "1", "--out", str(tmp_path)]
+    for one in changed:
+        words += ["--set", one]
+    assert main(words) in {ExitStatus.PASSED, ExitStatus.INCONCLUSIVE}
+    (result,) = load(tmp_path / "latest").results
+    past = history.read(tmp_path / "latest" / result.run_dir)
+    assert past.complete, result.reasons
+    assert result.judgement is not None
+    for number, own in ((1, {"web-1", "web-3"}), (2, {"web-2"})):
+        assert {one.web_server for one in past.operations if one.id // IDS_EACH == number} == own
+        assert any(one.clock == f"worker-{number}" for one in past.clock_readings)
+    assert {one.web_server for one in past.operations if one.client_side == "with-primary"} == {"web-1"}
+    assert 0 < past.clocks_apart_us < MOST_APART_US
+    assert list(backend.leftovers()) == []
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from harness.model.results import Progress, ScenarioResult
 from harness.model.scenario import Workload
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import Arrivals, Outcome, Phase, Verdict
-from harness.redis_wire.scripted import Answer, ScriptedServer, array
+from harness.redis_wire.scripted import HANDSHAKE, Answer, ScriptedServer, array
 from harness.running.crew import Crew
 from harness.running.worker_words import SKEWED
 from lab.calibrate.stopped import patient
@@ -33,6 +34,7 @@ from tests.builders_sessions import Local, Node, plan_for
 
 AHEAD_US = 600_000_000
 """Ten minutes: no delay at a start is as long."""
+SAYS_WHO = {"CLIENT": b"+id=7 addr=192.0.2.9:40000 laddr=192.0.2.1:6379\r\n"}
 LOAD = Workload(web_servers=2, users=10, rate_per_s=100, mix={"read": 1.0}, arrivals=Arrivals.CONSTANT)
 
 
@@ -74,19 +76,39 @@ class Reached:
         return Source()
 
 
-def plan_with_workers(port: int) -> Plan:
+class ElsewhereReached(Reached):
+    """The same, and workers leave their parts at another place, as on hosts."""
+
+    def __init__(self, port: int, place: Path) -> None:
+        super().__init__(port)
+        self._place = place
+
+    def worker_command(self, number: int, module: str, environment: Mapping[str, str]) -> Sequence[str]:
+        assert number in {1, 2}
+        words = (f"{name}={value}" for name, value in environment.items())
+        return ["env", f"--unset={SKEWED}", *words, *kit_files.command(module)]
+
+    def worker_folder(self, number: int) -> str:
+        return str(self._place / str(number))
+
+    def take_part(self, number: int, into: Path) -> None:
+        (self._place / str(number)).rename(into)
+
+
+def plan_with_workers(port: int, hosts: tuple[str, ...]) -> Plan:
     local = Local(nodes={"redis-1": Node("redis-1", port, None)})  # type: ignore[arg-type]
     plan = plan_for(local, workload=LOAD, actors=10)
-    deployment = replace(plan.scenario.deployment, workers=2)
+    deployment = replace(plan.scenario.deployment, workers=2, worker_hosts=hosts)
     return replace(plan, scenario=replace(plan.scenario, deployment=deployment))
 
 
-async def driven(folder: Path) -> tuple[Sessions, list[str]]:
+async def driven(folder: Path, hosts: tuple[str, ...]) -> tuple[Sessions, list[str]]:
     """Two workers for a second; then the second's web server is killed and started again."""
     clock = RunClock()
     redis, said = Sessions(clock), []
-    async with ScriptedServer(redis) as server:
-        plan, reached = plan_with_workers(server.port), Reached(server.port)
+    async with ScriptedServer(redis, handshake={**HANDSHAKE, **SAYS_WHO}) as server:
+        plan = plan_with_workers(server.port, hosts)
+        reached = ElsewhereReached(server.port, folder / "there") if hosts else Reached(server.port)
         history.write_plan(folder, plan)
         recorder = history.Recorder(folder, clock, secrets=reached.secrets)
         recorder.record(a.opening())
@@ -102,6 +124,8 @@ async def driven(folder: Path) -> tuple[Sessions, list[str]]:
         await asyncio.to_thread(crew.set_sides, 1, {"web-1": "rest"})
         more = crew.acked_since("read", 0) + 20
         await _until(lambda: crew.acked_since("read", 0) > more)
+        seen = await crew.seen("web-2", "redis-1")
+        said.append(f"{seen.by_node} at {seen.ours and seen.ours[0]}")
         stop.set()
         await load
         await crew.close()
@@ -118,14 +142,18 @@ async def _until(condition: Any) -> None:
             await asyncio.sleep(0.02)
 
 
-def test_two_clocks_make_one_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hosts", [(), ("b", "c")], ids=["here", "on hosts"])
+def test_two_clocks_make_one_history(
+    hosts: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The clock of the second worker is ten minutes ahead and 200 millionths too fast. Every read is recorded
     where the node answered it by the run's clock, and what faults do reaches the worker whose it is."""
     monkeypatch.setenv(SKEWED, f"2={AHEAD_US},200")
-    redis, said = asyncio.run(driven(tmp_path))
+    redis, said = asyncio.run(driven(tmp_path, hosts))
     assert said[0] == "10 users"
     assert said[1].startswith("web-2 is gone")
-    assert int(said[2].split()[0]) >= 10
+    assert said[2] == "192.0.2.9:40000 at 127.0.0.1", "its worker asks, whatever else it is told"
+    assert int(said[3].split()[0]) >= 10
     past = history.read(tmp_path)
     assert past.complete
     by_worker = {n: [one for one in past.operations if one.id // IDS_EACH == n] for n in (1, 2)}

@@ -997,6 +997,22 @@ def test_workers_need_a_web_server_each(tmp_path: Path) -> None:
         read(tmp_path, WORKERS.replace("WORKERS", "3"))
 
 
+def test_workers_may_be_on_hosts(tmp_path: Path) -> None:
+    """One for each that is named; a host that may have one is not taken down with it."""
+    found = read(tmp_path, WORKERS.replace("WORKERS", "[b, a]")).deployment
+    assert (found.workers, found.worker_hosts) == (2, ("b", "a"))
+    with pytest.raises(UsageError, match=r"workers: expected 1 to 8 hosts, found 0"):
+        read(tmp_path, WORKERS.replace("WORKERS", "[]"))
+    with pytest.raises(UsageError, match=r"workers.0: expected the name of a host, found 'B'"):
+        read(tmp_path, WORKERS.replace("WORKERS", "[B]"))
+    known = WORKERS.replace("WORKERS", "[b]\n  hosts: {a: {engine: 'unix:///a'}}")
+    with pytest.raises(UsageError, match=r"workers: expected hosts of this deployment, found b"):
+        read(tmp_path, known)
+    lost = known.replace("[b]", "[a]").replace("kill: primary", "isolate: host a")
+    with pytest.raises(UsageError, match=r"host a: a load worker is on a host"):
+        read(tmp_path, lost)
+
+
 @pytest.mark.parametrize(
     ("web_servers", "killed", "fits"), [(3, 1, True), (3, 2, False), (3, 3, True), (4, 2, True)]
 )

@@ -17,6 +17,7 @@ netlink          how links, addresses and routes are made
 namespaces       where
 cuts             which links are cut, and by which faults
 refused_packets  the packet that refuses
+first_packets    what a cut or a slow link has something to do with at once
 slow_line        a process that carries packets badly, or refuses them
 slow_links       a slow line for each fault
 """

@@ -13,11 +13,9 @@ A link that carries packets badly, or refuses them, does so by a process of the 
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +28,7 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.links import Flow, LinkPort, LinkRule, Quality, flows, no_such_link
 from harness.model.seams import Address, Source
-from harness.topology.base import slow_links
+from harness.topology.base import first_packets, slow_links
 from harness.topology.base.cuts import DISCARD_PORT, Cuts, ports_of
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.netlink import Packets
@@ -134,8 +132,7 @@ class Links:
             self.cuts.add(wanted, by=by)
             live = self._live(wanted)
             self._set_rules(live, self.cuts.all())
-            for flow in wanted:
-                self._probe_from_web_server(flow, live, probes)
+            self._begin_connections(self._begun_by_web_servers(wanted, live), probes)
             return self._proof(wanted, live)
 
     def mend(self, *, by: int) -> None:
@@ -197,8 +194,7 @@ class Links:
             raise NoEffect(f"slow: expected a node that runs, found {', '.join(nodes)} down")
         self._slow.add(places, quality, by=by)
         with ExitStack() as probes:
-            for flow in sorted(wanted):
-                self._probe_from_web_server(flow, live, probes)
+            self._begin_connections(self._begun_by_web_servers(wanted, live), probes)
             in_parallel(lambda target: self._send_probes(*target, wanted), live.items())
             return self._slow.proof(by=by)
 
@@ -275,10 +271,20 @@ class Links:
         elif port := ports_of(flow, self._listening).get(other):
             yield f"timeout {_PROBE_S:g} bash -c 'echo >/dev/tcp/{host}/{port}' 2>/dev/null || true"
 
-    def _probe_from_web_server(self, flow: Flow, live: Mapping[str, Any], probes: ExitStack) -> None:
-        for web_server in flow.ends & self._sources.keys():
-            targets = [self._addresses[name] for name in flow.ends if name in live]
-            probes.enter_context(_begun_connections(self._sources[web_server], targets))
+    def _begun_by_web_servers(
+        self, wanted: Iterable[Flow], live: Mapping[str, Any]
+    ) -> Mapping[str, Sequence[Address]]:
+        """Web server -> whom it is to send something, so that a rule has something to drop."""
+        found: dict[str, dict[Address, None]] = {}
+        for flow in sorted(wanted):
+            for web_server in flow.ends & self._sources.keys():
+                targets = found.setdefault(web_server, {})
+                targets.update((self._addresses[name], None) for name in flow.ends if name in live)
+        return {web_server: list(targets) for web_server, targets in found.items() if targets}
+
+    def _begin_connections(self, wanted: Mapping[str, Sequence[Address]], probes: ExitStack) -> None:
+        for web_server, targets in wanted.items():
+            probes.enter_context(first_packets.begun(self._sources[web_server], targets))
 
     def _proof(self, cut: set[Flow], live: Mapping[str, Any]) -> str:
         dropped: dict[Flow, int] = {}
@@ -357,31 +363,6 @@ class Links:
                 f"taken, found: {said.strip()}"
             )
         return said
-
-
-def _begun_connections(source: Source, targets: Iterable[Address]) -> ExitStack:
-    """Begin connections from a web server's ports, so that rules have something to drop. Close it."""
-    begun = ExitStack()
-    for target in targets:
-        probe = begun.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        probe.setblocking(False)
-        if _bound(probe, source):
-            probe.connect_ex((target.host, target.port))
-    return begun
-
-
-def _bound(probe: socket.socket, source: Source) -> bool:
-    first, last = source.ports or (0, 0)
-    # From the far end: the load engine takes its ports from the near one.
-    for port in range(last, first - 1, -1):
-        try:
-            probe.bind((source.host or "", port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-        else:
-            return True
-    return False
 
 
 def _told(dropped: Mapping[Flow, int]) -> list[str]:

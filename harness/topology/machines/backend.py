@@ -68,6 +68,7 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - a com
         why_no_slow_links=_why_no_slow_links(),
         why_no_own_clocks="containers share the clock of their host",
         why_no_power_loss=NO_FILES,
+        hosts=True,
         cpus=os.cpu_count() or 1,
     )
 
@@ -84,6 +85,9 @@ def _why_no_slow_links() -> str:
 def fits(plan: Plan) -> str | None:
     if strange := [node.name for node in plan.nodes if node.role is NodeRole.OTHER]:
         return f"the machines backend has no image for {', '.join(strange)}"
+    engines = plan.scenario.deployment.hosts or known.named()
+    if strange := sorted(set(plan.scenario.deployment.worker_hosts) - engines.keys()):
+        return f"there is no host {', '.join(strange)} for load workers, only {', '.join(engines)}"
     return image.why_no_proxy() if plan.inventory.proxies else None
 
 

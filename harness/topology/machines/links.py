@@ -11,14 +11,20 @@ dead when its cut was mended would come back cut off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
+
+import msgspec
 
 from harness.errors import EnvironmentFailure
 from harness.model.links import Quality
+from harness.model.seams import Address
+from harness.topology.base import first_packets
 from harness.topology.base.netlink import Packets
 from harness.topology.base.slow_links import Line
-from harness.topology.docker.daemon import NODE_LABEL
+from harness.topology.docker import kit_image
+from harness.topology.docker.daemon import NODE_LABEL, in_parallel
 from harness.topology.docker.links import Links
 from harness.topology.machines.far_line import FarLine
 from harness.topology.machines.hosts import Host
@@ -34,14 +40,30 @@ class HostLinks(Links):
         client: Any,
         *,
         host: Callable[[str], Host],
+        driven_by: Callable[[str], tuple[Host, str] | None],
         beside: Callable[[Host, str, Sequence[str]], list[str]],
         **more: Any,
     ) -> None:
-        """`host`: the one that a node is on. `beside`: the command here that runs words of the kit's image on
-        a host, in the network that a container keeps. `more`: as of `Links`."""
+        """`host`: the one that a node is on. `driven_by`: the host and the container of the load worker that
+        drives a web server; None: it is on this machine. `beside`: the command here that runs words of the
+        kit's image on a host, in the network that a container keeps. `more`: as of `Links`."""
         super().__init__(client, labels={}, **more)
         self._host = host
+        self._driven_by = driven_by
         self._beside = beside
+
+    def _begin_connections(self, wanted: Mapping[str, Sequence[Address]], probes: ExitStack) -> None:
+        elsewhere = [name for name in wanted if self._driven_by(name) is not None]
+        in_parallel(lambda name: self._begin_there(name, wanted[name]), elsewhere)
+        here = {name: targets for name, targets in wanted.items() if name not in elsewhere}
+        super()._begin_connections(here, probes)
+
+    def _begin_there(self, web_server: str, targets: Sequence[Address]) -> None:
+        if (place := self._driven_by(web_server)) is None:
+            return
+        request = first_packets.Request(source=self._sources[web_server], targets=list(targets))
+        said = msgspec.json.encode(request).decode()
+        _carried_out(*place, kit_image.command(first_packets.__name__, said), f"packets of {web_server}")
 
     def _line(self, node: str, packets: Sequence[Packets], quality: Quality, by: int) -> Line:
         return FarLine(
@@ -57,20 +79,24 @@ class HostLinks(Links):
     def _run(self, container: Any, script: str) -> str:
         keeper = _keeper(container)
         host = self._host(container.labels[NODE_LABEL])
-        api = host.client.api
-        with host.asked(f"setting rules of {container.name}"):
-            begun = api.exec_create(keeper, ["bash", "-euc", script], user="root")
-            out, err = api.exec_start(begun["Id"], demux=True)
-            status = api.exec_inspect(begun["Id"])["ExitCode"]
-        said = (out or b"").decode(errors="replace")
-        if status != 0:
-            complaint = (err or b"").decode(errors="replace").strip()
-            raise EnvironmentFailure(
-                f"rules of {container.name}: expected them to be taken, found: {complaint or said.strip()}"
-            )
-        return said
+        return _carried_out(host, keeper, ["bash", "-euc", script], f"rules of {container.name}", user="root")
 
 
 def _keeper(container: Any) -> str:
     """What keeps the network of a node."""
     return str(container.attrs["HostConfig"]["NetworkMode"]).removeprefix(_OF_A_CONTAINER)
+
+
+def _carried_out(host: Host, container: str, words: Sequence[str], what: str, user: str = "") -> str:
+    api = host.client.api
+    with host.asked(f"setting {what}"):
+        begun = api.exec_create(container, list(words), user=user)
+        out, err = api.exec_start(begun["Id"], demux=True)
+        status = api.exec_inspect(begun["Id"])["ExitCode"]
+    said = (out or b"").decode(errors="replace")
+    if status != 0:
+        complaint = (err or b"").decode(errors="replace").strip()
+        raise EnvironmentFailure(
+            f"{what}: expected them to be taken, found: {complaint[-400:] or said.strip()}"
+        )
+    return said

@@ -10,7 +10,7 @@ to notice. A worker's engine knows the network by name only as long as it has a 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from harness.topology.machines.hosts import Host
 from harness.topology.machines.waiting import BEAT_PORT, KEEPER, SILENCE_S
 
 KEEPS = f"{daemon.LABEL}.keeps"
-"""Of a container that waits: the node whose network it keeps, or `RELAY`."""
+"""Of a container that waits: the node whose network it keeps, or `RELAY`, or a load worker's name."""
 RELAY = "relay"
 
 _REMOVED_WITHIN_S = 40.0
@@ -78,6 +78,11 @@ def make_relay(host: Host, ground: Ground) -> str:
         devices=["/dev/net/tun"],
         writable=True,
     )
+
+
+def make_worker(host: Host, ground: Ground, name: str, address: str, image: str) -> str:
+    """A load worker's container, waiting; returns its id. `image`: the kit's."""
+    return _waiting(host, replace(ground, image=image), name, address, ["sleep", "infinity"])
 
 
 def _waiting(

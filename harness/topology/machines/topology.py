@@ -14,11 +14,13 @@ import secrets as random_secrets
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from msgspec import structs
 
+from harness.application import Share
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import NodeState, Secrets, Source
@@ -34,7 +36,7 @@ from harness.topology.docker.addresses import free_subnet, web_ports
 from harness.topology.docker.daemon import in_parallel
 from harness.topology.docker.image import DEBIAN_IMAGES, any_debian_image, choose_image, proxy_image
 from harness.topology.docker.topology import DockerTopology, is_taken
-from harness.topology.machines import far_line, images, overlay, tunnel
+from harness.topology.machines import far_line, images, overlay, taken, tunnel
 from harness.topology.machines.hosts import Host
 from harness.topology.machines.links import HostLinks
 from harness.topology.machines.overlay import Ground
@@ -43,7 +45,8 @@ from harness.topology.machines.record import Record
 NO_FILES = "a node's files are on another machine, which alone knows what is on its disk"
 
 _SUBNETS_TRIED = 12
-_OF_CONTROLLER, _SPARE = 240, 241
+_OF_CONTROLLER, _SPARE, _FIRST_WORKER = 240, 241, 242
+_PARTS = "/results"
 SLOW = "slow"
 """The fault that needs the kit on hosts."""
 
@@ -82,6 +85,10 @@ class MachinesTopology(DockerTopology):
         self._hosts = hosts
         self._leading = leading
         self._on = {node: hosts[host] for node, host in over(plan.nodes, tuple(hosts)).items()}
+        # Held nodes have no load.
+        self._worker_hosts = () if keeper or record else plan.scenario.deployment.worker_hosts
+        self._workers: dict[int, str] = {}
+        """Number of a load worker on a host -> its container."""
         self._kit_image = ""
         self._carrying = threading.Lock()
         self.way: ProcessIdentity | None = None
@@ -103,7 +110,7 @@ class MachinesTopology(DockerTopology):
             secrets=self.secrets,
         )["services"]
         images.carry({waiting, *(str(one["image"]) for one in services.values())}, self._hosts)
-        if any(one.kind == SLOW for one in self.plan.scenario.faults):
+        if self._worker_hosts or any(one.kind == SLOW for one in self.plan.scenario.faults):
             self._kit()  # now, and not in the middle of the run
         self.directory.mkdir(parents=True, exist_ok=True)
         subnet = self._networked(labels)
@@ -150,17 +157,39 @@ class MachinesTopology(DockerTopology):
             )
             self.way = tunnel.start(request, self.directory)
 
+        def employed(worker: str) -> None:
+            number = int(worker)
+            name, at = f"worker-{number}", _address_of(number, subnet)
+            host = self._hosts[self._worker_hosts[number - 1]]
+            self._workers[number] = overlay.make_worker(host, ground, name, at, self._kit())
+
         # The relay starts with the others: each takes seconds to join the network.
-        tasks = [(connected, ""), *((made, node) for node in services)]
+        workers = range(1, len(self._worker_hosts) + 1)
+        tasks = [
+            (connected, ""),
+            *((made, node) for node in services),
+            *((employed, str(number)) for number in workers),
+        ]
         in_parallel(lambda task: task[0](task[1]), tasks)
 
     def _sources_in(self, subnet: str) -> dict[str, Source]:
-        own = f"{subnet}.{_OF_CONTROLLER}"
         ports = web_ports(len(self.plan.web_servers))
-        return {
+        own = f"{subnet}.{_OF_CONTROLLER}"
+        sources = {
             name: Source(host=own, ports=own_ports)
             for name, own_ports in zip(self.plan.web_servers, ports, strict=True)
         }
+        return sources | {
+            name: replace(sources[name], host=_address_of(number, subnet))
+            for name, number in self._sent_by.items()
+        }
+
+    @property
+    def _sent_by(self) -> Mapping[str, int]:
+        """Web server -> the worker on a host that drives it."""
+        workers = len(self._worker_hosts)
+        shares = [Share(number=number, of=workers) for number in range(1, workers + 1)]
+        return {name: one.number for one in shares for name in one.part(self.plan.web_servers)}
 
     def _listed(self) -> dict[str, str]:
         listed: dict[str, str] = {}
@@ -175,6 +204,7 @@ class MachinesTopology(DockerTopology):
         return HostLinks(
             self._client,
             host=self._on.__getitem__,
+            driven_by=self._driven_by,
             beside=self._beside,
             addresses=self._addresses,
             sources=self._sources,
@@ -214,7 +244,23 @@ class MachinesTopology(DockerTopology):
             certificates.take_back(self.directory)
             overlay.remove(self._hosts.values(), self._label)
 
-    # -- The kit on hosts
+    # -- Load workers on hosts, as of `harness.model.seams.WorkersElsewhere`
+
+    def worker_command(self, number: int, module: str, environment: Mapping[str, str]) -> Sequence[str]:
+        variables = [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
+        return self.in_worker(number, "--interactive", *variables, words=kit_image.command(module))
+
+    def worker_folder(self, number: int) -> str:
+        return f"{_PARTS}/worker-{number}"
+
+    def take_part(self, number: int, into: Path) -> None:
+        host, folder = self._host_of_worker(number), self.worker_folder(number)
+        taken.folder(host, self._workers[number], folder, into)
+
+    def in_worker(self, number: int, *options: str, words: Sequence[str]) -> list[str]:
+        """A command in the container of a worker, as one of this machine. `options`: of `docker exec`."""
+        docker = _docker(self._host_of_worker(number))
+        return [*docker, "exec", *options, self._workers[number], *words]
 
     def _kit(self) -> str:
         """The image of the kit, which every host has then."""
@@ -234,6 +280,13 @@ class MachinesTopology(DockerTopology):
             *(word for name, value in marks.items() for word in ("--label", f"{name}={value}")),
         ]  # fmt: skip
         return [*_docker(host), "run", *options, self._kit(), *words[1:]]
+
+    def _driven_by(self, web_server: str) -> tuple[Host, str] | None:
+        number = self._sent_by.get(web_server)
+        return None if number is None else (self._host_of_worker(number), self._workers[number])
+
+    def _host_of_worker(self, number: int) -> Host:
+        return self._hosts[self._worker_hosts[number - 1]]
 
     # -- What stands where
 
@@ -287,6 +340,10 @@ class MachinesTopology(DockerTopology):
 def _docker(host: Host) -> list[str]:
     """Docker's command line for the engine of a host."""
     return ["env", "--unset=DOCKER_CONTEXT", "docker", "--host", host.where]
+
+
+def _address_of(worker: int, subnet: str) -> str:
+    return f"{subnet}.{_FIRST_WORKER + worker - 1}"
 
 
 def _with_tools(image: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import docker.errors
+import msgspec
 import pytest
 import requests.exceptions
 
@@ -14,6 +16,7 @@ from harness.errors import EnvironmentFailure, HostVanished
 from harness.model.links import LinkRule
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
+from harness.topology.base import first_packets
 from harness.topology.base.processes import this_process
 from harness.topology.docker import daemon
 from harness.topology.machines import images
@@ -47,7 +50,8 @@ class Api:
         return {"ExitCode": self.status}
 
 
-def links(api: Api) -> HostLinks:
+def links(api: Api, worker: str = "") -> HostLinks:
+    """`worker`: the container of what drives the web server; empty: it is here."""
     host = Host(name="b", where="unix:///b", client=SimpleNamespace(api=api))
 
     def container(node: str) -> Any:
@@ -60,6 +64,7 @@ def links(api: Api) -> HostLinks:
     return HostLinks(
         None,
         host=lambda _: host,
+        driven_by=lambda _: (host, worker) if worker else None,
         beside=lambda _, keeper, words: [keeper, *words],
         addresses=NODES,
         sources={"web-1": Source(host="10.1.1.240", ports=(10000, 10999))},
@@ -74,6 +79,38 @@ def test_rules_are_set_by_what_keeps_the_network() -> None:
     assert proof == "packets dropped: redis-1 - redis-2 2"
     assert {container for container, _ in api.asked} == {"keeps-redis-1", "keeps-redis-2"}
     assert any("-d 10.1.1.12/32 -j DROP" in script for _, script in api.asked)
+
+
+def test_a_web_server_on_a_host_sends_first_packets_from_there() -> None:
+    """Its address is not one of this machine, and a rule has something to drop at once all the same."""
+    api = Api(b"[2:120] -A INPUT -s 10.1.1.240/32 -p tcp -m tcp --sport 10000:10999 -j DROP\n")
+    proof = links(api, worker="worker-1").apply(LinkRule(["web-1"], ["redis-1"]), by=1)
+    assert proof.startswith("packets dropped: redis-1 - web-1 2")
+    (said,) = [words for container, words in api.asked if container == "worker-1"]
+    request = msgspec.json.decode(said, type=first_packets.Request)
+    assert request.source.ports == (10000, 10999)
+    assert request.targets == [NODES["redis-1"]]
+
+
+def test_web_servers_of_workers_on_hosts_have_the_addresses_of_these(tmp_path: Path) -> None:
+    """So partitions tell them apart from those of another worker."""
+    plan = make_plan(TopologyKind.SENTINEL)
+    scenario = plan.scenario
+    deployment = dataclasses.replace(scenario.deployment, workers=2, worker_hosts=("a", "a"))
+    plan = dataclasses.replace(
+        plan,
+        scenario=dataclasses.replace(scenario, deployment=deployment),
+        web_servers=("web-1", "web-2", "web-3"),
+    )
+    host = Host(name="a", where="unix:///a", client=Dead(Api(), []))
+    topology = MachinesTopology(
+        plan=plan, run="x", project="x", directory=tmp_path, secrets=Secrets(redis="", sentinel=""),
+        hosts={"a": host}, leading=host, owner=this_process(),
+    )  # fmt: skip
+    topology.find("10.1.1")
+    found = [topology.source(name) for name in plan.web_servers]
+    assert [one.host for one in found] == ["10.1.1.242", "10.1.1.243", "10.1.1.242"]
+    assert len({one.ports for one in found}) == 3
 
 
 class Dead:
