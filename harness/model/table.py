@@ -13,7 +13,7 @@ nothing was written, while `saw` is null when nothing was seen and `{}` when the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cache
 from itertools import chain, pairwise, repeat
@@ -142,17 +142,17 @@ def _raw_form(
     """The record with its JSON left as it stands and its enums as text: for packing lines unseen."""
     known = {one.name: one for one in columns}
     fields: list[tuple[str, Any, Any]] = []
-    for field in msgspec.structs.fields(record):
-        column = known.get(field.encode_name)
-        kind: Any = field.type
-        default = field.default
+    for one in msgspec.structs.fields(record):
+        column = known.get(one.encode_name)
+        kind: Any = one.type
+        default = one.default
         if column is None:
-            kind = GenericAlias(tuple, (nested[field.name], ...))
+            kind = GenericAlias(tuple, (nested[one.name], ...))
         elif column.json is not None:
             kind, default = msgspec.Raw, _LEFT_OUT
         elif column.word is not None:
             kind, default = str, str(default) if isinstance(default, Enum) else default
-        fields.append((field.name, kind, default))
+        fields.append((one.name, kind, default))
     return msgspec.defstruct(f"Raw{record.__name__}", fields, kw_only=True)
 
 
@@ -172,6 +172,8 @@ class OperationTable:
     operations: pa.Table
     steps: pa.Table
     attempts: pa.Table
+    _checked: set[str] = field(default_factory=set, init=False, repr=False)
+    """Of tables on disk, those whose rows are known to belong to these operations."""
 
     @classmethod
     def of(cls, operations: Sequence[Operation]) -> OperationTable:
@@ -262,7 +264,8 @@ class OperationTable:
 
     def parts(self, columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[slice, OperationTable]]:
         """One after the other, each in memory with these columns at least, and which operations they are;
-        itself, if it is in memory.
+        itself, if it is in memory. Of steps or attempts that are not asked for, a part may have no column at
+        all: `row` is read to see that the tables belong together, which the first pass does for all.
 
         Raises:
             UsageError: files that do not belong together, or cannot be read.
@@ -271,28 +274,31 @@ class OperationTable:
         if on_disk is None or not len(self):
             yield slice(0, len(self)), self if on_disk is None else _none()
             return
-        wanted = (("id",), ("row",), ("row",))
-        names = ("operations", "steps", "attempts")
+        beside = [name for name in ("steps", "attempts") if name in columns or name not in self._checked]
         told = (
-            getattr(self, name).parts((*always, *columns.get(name, ())))
-            for name, always in zip(names, wanted, strict=True)
+            getattr(self, name).parts((always, *columns.get(name, ())))
+            for name, always in (("operations", "id"), *((name, "row") for name in beside))
         )
         first = 0
         try:
-            for operations, steps, attempts in zip(*told, strict=True):
+            for operations, *others in zip(*told, strict=True):
                 end = first + len(operations)
+                found = {name: _moved(table, -first) for name, table in zip(beside, others, strict=True)}
+                del others
+                _all_within(len(operations), *found.values())
                 part = OperationTable(
-                    operations=operations, steps=_moved(steps, -first), attempts=_moved(attempts, -first)
+                    operations=operations, **{"steps": _unread(), "attempts": _unread(), **found}
                 )
-                _all_within(len(operations), part.steps, part.attempts)
+                del operations, found
                 yield slice(first, end), part
-                del operations, steps, attempts, part
+                del part
                 first = end
         except ValueError as problem:
             raise UsageError(
                 "damaged: operations, steps and attempts are not in the same groups, as the kit writes them: "
                 f"{problem}"
             ) from problem
+        self._checked.update(beside)
 
     def sorted_by_id(self) -> OperationTable:
         """In the order of `id`; itself, if it is already."""
@@ -310,6 +316,12 @@ class OperationTable:
 @cache
 def _none() -> OperationTable:
     return OperationTable.of(())
+
+
+@cache
+def _unread() -> pa.Table:
+    """Without a column: whoever looks at what it did not ask for gets an error."""
+    return pa.table({})
 
 
 def rows_of(table: pa.Table) -> Rows:

@@ -15,19 +15,13 @@ from typing import TypeAlias
 
 from markupsafe import Markup
 
-from harness.costly import np, npt, pc
+from harness.costly import np
 from harness.model.history import History
 from harness.model.records import NodeSample
-from harness.model.table import OperationTable
 from harness.model.words import NodeRole, OperationKind, Outcome
 from harness.report.drawing import COLOURS, Curve, Manner, Scale, drawn
-from harness.report.timeline import Axis
+from harness.report.timeline import KINDS, OUTCOMES, Axis, over_time
 from harness.report.words import after, bytes_of, seconds
-
-Flags: TypeAlias = "npt.NDArray[np.bool_]"
-Numbers: TypeAlias = "npt.NDArray[np.float64]"
-Microseconds: TypeAlias = "npt.NDArray[np.int64]"
-
 
 POINTS_MAX = 1000
 """Of a curve of samples: a page of a long run stays small."""
@@ -98,72 +92,32 @@ def _scale(past: History, axis: Axis, colours: dict[str, int]) -> Scale:
 # -- Operations, by kind
 
 
-_ASKED = {"operations": ("due_us", "done_us", "outcome", "kind")}
-
-
 def _latency(past: History, axis: Axis) -> Iterator[Curve]:
     """Of operations that were acked, at the time when they were due."""
-    slowest: dict[OperationKind, npt.NDArray[np.float64]] = {}
-    worst: dict[OperationKind, tuple[float, int]] = {}
-    for _, part in past.table.parts(_ASKED):
-        due_us = part.operations["due_us"].to_numpy()
-        done_us = pc.fill_null(part.operations["done_us"], -1).to_numpy()
-        acked = _are(part, "outcome", Outcome.ACKED) & (done_us >= 0) & _within(due_us, axis)
-        for kind, mine in _by_kind(part, acked):
-            took_s = (done_us[mine] - due_us[mine]) / 1e6
-            so_far = slowest.setdefault(kind, np.full(_slices(axis), -1.0))
-            np.maximum.at(so_far, (due_us[mine] - axis.begin) // axis.slice_us, took_s)
-            at = int(np.argmax(took_s))
-            if kind not in worst or took_s[at] > worst[kind][0]:
-                worst[kind] = float(took_s[at]), int(due_us[mine][at])
-    for kind in filter(slowest.__contains__, OperationKind):
-        slowest[kind][slowest[kind] < 0] = nan
-        took, due = worst[kind]
-        said = f"{kind}: the slowest took {seconds(took)}; its user asked at {after(axis.seconds(due))}"
-        yield Curve(name=kind, x=_middles(axis), y=slowest[kind].tolist(), said=said)
+    found = past.once(over_time)
+    for kind, (took_us, due_us) in found.worst.items():
+        slowest_us = found.slowest_us[KINDS.index(kind)]
+        took_s = np.where(slowest_us < 0, nan, slowest_us / 1e6).tolist()
+        said = f"{kind}: the slowest took {seconds(took_us / 1e6)}; its user asked at "
+        yield Curve(name=kind, x=_middles(axis), y=took_s, said=said + after(axis.seconds(due_us)))
 
 
 def _errors(past: History, axis: Axis) -> Iterator[Curve]:
     """At the time when they ended; of those that never did, when they were due."""
-    counts: dict[OperationKind, npt.NDArray[np.int64]] = {}
-    for _, part in past.table.parts(_ASKED):
-        at_us = pc.coalesce(part.operations["done_us"], part.operations["due_us"]).to_numpy()
-        failed = ~_are(part, "outcome", Outcome.ACKED) & _within(at_us, axis)
-        for kind, mine in _by_kind(part, failed):
-            more = np.bincount((at_us[mine] - axis.begin) // axis.slice_us, minlength=_slices(axis))
-            counts[kind] = counts[kind] + more if kind in counts else more
-    for kind in filter(counts.__contains__, OperationKind):
-        begins = [axis.seconds(axis.begin + number * axis.slice_us) for number in range(len(counts[kind]))]
+    counts = past.once(over_time).counts
+    failed = counts.sum(axis=2) - counts[:, :, OUTCOMES.index(Outcome.ACKED)]
+    begins = [axis.seconds(axis.begin + number * axis.slice_us) for number in range(len(failed))]
+    for number in np.flatnonzero(failed.any(axis=0)).tolist():
+        mine = failed[:, number]
         yield Curve(
-            name=kind, x=begins, y=counts[kind].tolist(), said=f"{kind}: {int(counts[kind].sum())} in all"
+            name=KINDS[number], x=begins, y=mine.tolist(), said=f"{KINDS[number]}: {int(mine.sum())} in all"
         )
-
-
-def _by_kind(part: OperationTable, chosen: Flags) -> Iterator[tuple[OperationKind, Flags]]:
-    """The chosen operations of each kind that has some."""
-    for kind in OperationKind:
-        mine = chosen & _are(part, "kind", kind)
-        if mine.any():
-            yield kind, mine
-
-
-def _are(part: OperationTable, column: str, word: str) -> Flags:
-    found: Flags = pc.equal(part.operations[column], word).to_numpy()
-    return found
-
-
-def _within(t_us: Microseconds, axis: Axis) -> Flags:
-    found: Flags = (t_us >= axis.begin) & (t_us <= axis.end)
-    return found
-
-
-def _slices(axis: Axis) -> int:
-    return (axis.end - axis.begin) // axis.slice_us + 1
 
 
 def _middles(axis: Axis) -> list[float]:
     half = axis.slice_us // 2
-    return [axis.seconds(axis.begin + number * axis.slice_us + half) for number in range(_slices(axis))]
+    begins = range(axis.begin, axis.end + 1, axis.slice_us)
+    return [axis.seconds(begin + half) for begin in begins]
 
 
 # -- Nodes, by their samples

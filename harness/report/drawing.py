@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 COLOURS = 7
 """Curves of one panel that are told apart by colour; the page has `--series-0` and so on."""
 HEIGHT = 130.0
+DOTTED_MAX = 200
+"""Points of a curve that each get a dot."""
 _BELOW, _ABOVE = 22.0, 6.0
 _POINTS_PER_INCH = 72.0
 
@@ -117,7 +120,18 @@ def _draw(axes: Axes, curves: Sequence[Curve], colours: Mapping[str, int], *, st
             axes.fill_between(curve.x, curve.y, step="post", color=colour, alpha=0.25, linewidth=0)
             axes.step(curve.x, curve.y, where="post", color=colour, gid=name)
         else:
-            axes.plot(curve.x, curve.y, color=colour, marker="o", gid=name)
+            axes.plot(curve.x, curve.y, color=colour, marker="o", markevery=_marked(curve.y), gid=name)
+
+
+def _marked(values: Sequence[float]) -> list[int]:
+    """The places of the points that get a dot: all of a short curve. Of a long one, whose dots would only
+    hide its line and make the page several times as large, those that have no line."""
+    known = [False, *(not isnan(value) for value in values), False]
+    return [
+        place
+        for place in range(len(values))
+        if len(values) <= DOTTED_MAX or not (known[place] or known[place + 2])
+    ]
 
 
 def _id(number: int) -> str:

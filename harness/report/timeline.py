@@ -6,19 +6,25 @@ X runs in seconds from the first fault's effect, or from the baseline where ther
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from operator import itemgetter
+from typing import TypeAlias
 
-from harness.costly import np, pa, pc
+from harness.costly import np, npt, pa, pc
 from harness.model.history import History
 from harness.model.records import PROXY_SAYS, Event
-from harness.model.words import Outcome, Phase
+from harness.model.words import OperationKind, Outcome, Phase
 
 WIDTH = 1000.0
 LANE = 18.0
 LABEL = 140.0
 CHART = 120.0
+
+KINDS, OUTCOMES = tuple(OperationKind), tuple(Outcome)
+
+Counts: TypeAlias = "npt.NDArray[np.int64]"
 
 _SHOWN_EVENTS = ("promoted", "demoted", "recovered", "elected", "rebooted", "flushed", "web-server-killed")
 
@@ -204,14 +210,12 @@ def _lane(axis: Axis, stretch: tuple[int, str], end: int, y: float, node: str) -
 def _operations(drawing: Timeline, axis: Axis, past: History, y: float) -> float:
     """Operations by outcome, stacked, in slices of a quarter of a second (at most 400 slices)."""
     slice_us = axis.slice_us
-    counts = _counted(past, axis, slice_us)
-    slices = {index for index, _ in counts}
-    tallest = max((sum(counts[index, outcome] for outcome in Outcome) for index in slices), default=1)
-    for index in sorted(slices):
+    counts = past.once(over_time).counts.sum(axis=1)
+    tallest = int(counts.sum(axis=1).max()) or 1
+    for index in np.flatnonzero(counts.any(axis=1)).tolist():
         base = y + CHART
         begin = axis.begin + index * slice_us
-        for outcome in Outcome:
-            count = counts[index, outcome]
+        for outcome, count in zip(OUTCOMES, counts[index].tolist(), strict=True):
             if not count:
                 continue
             height = CHART * count / tallest
@@ -225,25 +229,53 @@ def _operations(drawing: Timeline, axis: Axis, past: History, y: float) -> float
     return y + CHART
 
 
-def _counted(past: History, axis: Axis, slice_us: int) -> Counter[tuple[int, Outcome]]:
-    """How many operations of each outcome ended (were due, if they never did) in each slice."""
-    counts: Counter[tuple[int, Outcome]] = Counter()
-    for _, part in past.table.parts({"operations": ("done_us", "due_us", "outcome")}):
-        counts.update(_counted_of(part.operations, axis, slice_us))
-    return counts
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OverTime:
+    """What became of operations in each slice of a run's time."""
+
+    counts: Counts
+    """Slice, kind, outcome: how many ended (were due, if they never did) then."""
+    slowest_us: Counts
+    """Kind, slice: the longest wait of an acked one that was due then; -1: none was."""
+    worst: Mapping[OperationKind, tuple[int, int]]
+    """The longest of all, and when it was due. Kinds in their order; without those that none was acked of."""
 
 
-def _counted_of(operations: pa.Table, axis: Axis, slice_us: int) -> dict[tuple[int, Outcome], int]:
-    at_us = pc.coalesce(operations["done_us"], operations["due_us"]).to_numpy()
-    outcome = operations["outcome"].combine_chunks()
-    words = [Outcome(word) for word in outcome.dictionary.to_pylist()]
-    within = (at_us >= axis.begin) & (at_us <= axis.end)
-    slices = (at_us[within] - axis.begin) // slice_us
-    counted = np.bincount(slices * len(words) + outcome.indices.to_numpy()[within])
-    return {
-        (place // len(words), words[place % len(words)]): int(counted[place])
-        for place in np.flatnonzero(counted).tolist()
-    }
+def over_time(past: History) -> OverTime:
+    """All that drawings ask of operations, in one pass."""
+    axis = Axis(past)
+    slices = (axis.end - axis.begin) // axis.slice_us + 1
+    counts = np.zeros((slices, len(KINDS), len(OUTCOMES)), np.int64)
+    slowest_us = np.full((len(KINDS), slices), -1, np.int64)
+    worst: dict[OperationKind, tuple[int, int]] = {}
+    for _, part in past.table.parts({"operations": ("due_us", "done_us", "outcome", "kind")}):
+        due_us = part.operations["due_us"].to_numpy()
+        ended_us = pc.coalesce(part.operations["done_us"], part.operations["due_us"]).to_numpy()
+        kind, outcome = _places(part.operations, "kind", KINDS), _places(part.operations, "outcome", OUTCOMES)
+        within = (ended_us >= axis.begin) & (ended_us <= axis.end)
+        place = ((ended_us - axis.begin) // axis.slice_us * len(KINDS) + kind) * len(OUTCOMES) + outcome
+        counts += np.bincount(place[within], minlength=counts.size).reshape(counts.shape)
+        acked = (outcome == OUTCOMES.index(Outcome.ACKED)) & part.operations["done_us"].is_valid().to_numpy()
+        acked &= (due_us >= axis.begin) & (due_us <= axis.end)
+        for number, name in enumerate(KINDS):
+            mine = np.flatnonzero(acked & (kind == number))
+            if len(mine):
+                due, took_us = due_us[mine], np.maximum(0, ended_us[mine] - due_us[mine])
+                np.maximum.at(slowest_us[number], (due - axis.begin) // axis.slice_us, took_us)
+                at = int(np.argmax(took_us))
+                one = int(took_us[at]), int(due[at])
+                worst[name] = max(worst.get(name, one), one, key=itemgetter(0))
+    return OverTime(
+        counts=counts, slowest_us=slowest_us, worst={name: worst[name] for name in KINDS if name in worst}
+    )
+
+
+def _places(operations: pa.Table, column: str, words: Sequence[str]) -> npt.NDArray[np.int8]:
+    """Of each operation, the place of its word."""
+    packed = operations[column].combine_chunks()
+    places = np.array([words.index(word) for word in packed.dictionary.to_pylist()], np.int8)
+    found: npt.NDArray[np.int8] = places[packed.indices.to_numpy()]
+    return found
 
 
 def _events(drawing: Timeline, axis: Axis, past: History, bottom: float) -> None:

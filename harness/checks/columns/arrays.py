@@ -137,37 +137,33 @@ class Words:
 
 
 class Names:
-    """Texts and their numbers, in the order in which they were first said."""
+    """Texts and their numbers, in the order in which they were first said. Every part of a history asks for a
+    few of them, however many are known by then."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_numbers",)
 
     def __init__(self) -> None:
-        self._known: pa.Array = pa.array([], pa.string())
+        self._numbers: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._numbers)
 
     def numbers(self, texts: pa.Array) -> Codes:
         """The number of each of these different texts; what is new gets the next ones."""
-        found = self.known(texts)
-        new = np.flatnonzero(found == UNKNOWN)
-        if len(new):
-            found[new] = np.arange(len(self), len(self) + len(new))
-            self._known = pa.concat_arrays([self._known, texts.take(pa.array(new))])
-        return found
+        known = self._numbers
+        found = [known.setdefault(text, len(known)) for text in texts.to_pylist()]
+        return np.array(found, np.int32)
 
     def known(self, texts: pa.Array) -> Codes:
         """The same, and `UNKNOWN` for what is new."""
-        places = pc.fill_null(pc.index_in(texts, value_set=self._known), UNKNOWN)
-        return np.array(places, np.int32)
+        return np.array([self._numbers.get(text, UNKNOWN) for text in texts.to_pylist()], np.int32)
 
     def texts(self, numbers: Codes | Integers) -> list[str]:
-        found: list[str] = self._known.take(pa.array(numbers)).to_pylist()
-        return found
+        texts = self.all()
+        return [texts[number] for number in numbers.tolist()]
 
     def all(self) -> list[str]:
-        found: list[str] = self._known.to_pylist()
-        return found
+        return list(self._numbers)
 
 
 def in_order_of(codes: npt.NDArray[Any]) -> Integers:

@@ -345,14 +345,15 @@ def _acked_writes(
         return []
     traffic = facts.traffic
     chosen = traffic.mutates & traffic.succeeded & (traffic.shard == trigger.shard)
-    rows = np.flatnonzero(chosen & (traffic.done_us >= since_us))
+    rows = np.flatnonzero(chosen)
+    rows = rows[traffic.where(chosen).ended_us >= since_us]
     connection, answered = answering_connections(facts.history.table, rows)
     rows, connection = rows[answered], connection[answered]
     mine = np.isin(connection, np.fromiter(known, np.int64, len(known)))
     rows, connection = rows[mine], connection[mine]
     if not len(rows):
         return []
-    done_us = traffic.done_us[rows]
+    done_us = traffic.ended_us[rows]
     ends = np.flatnonzero((done_us == done_us.min()) | (done_us == done_us.max())).tolist()
     acks = ((int(done_us[n]), known[int(connection[n])]) for n in ends)
     return sorted((t_us, one.run_id, one.node) for t_us, one in acks)

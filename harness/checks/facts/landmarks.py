@@ -112,7 +112,7 @@ def _last_known_us(history: History) -> int:
     times += [event.t_us for event in history.events]
     times += [pair.t_us for pair in history.clocks]
     times += [sample.done_us for sample in history.samples]
-    return max([*times, int(traffic_of(history).ended_us.max(initial=0))])
+    return max([*times, *(int(one.ended_us.max()) for one in traffic_of(history).pieces())], default=0)
 
 
 def _given_up(history: History) -> bool:

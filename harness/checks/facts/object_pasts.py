@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.checks.columns.arrays import Flags, Integers, Words
+from harness.checks.columns.traffic import traffic_of
 from harness.checks.facts.step_effects import Sight, State, StepEffect, effect_of, nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.costly import np
@@ -114,6 +115,8 @@ def object_pasts(timelines: Timelines) -> list[ObjectPast]:
 def _loud(history: History) -> set[str]:
     """The keys that somebody changed, or where somebody saw something."""
     found = set[str]()
+    if not traffic_of(history).on_objects.any():
+        return found
     for _, part in history.table.parts({"steps": ("does", "key", "saw")}):
         does = Words(part.steps, "does")
         on_objects = _on_objects(does)

@@ -8,7 +8,7 @@ session that was made after a node had answered again cannot have been in the pr
 from __future__ import annotations
 
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words, flagged, integers
-from harness.checks.columns.traffic import OUTCOMES, sessions_of
+from harness.checks.columns.traffic import OUTCOMES, sessions_of, traffic_of
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.scope import Scope
 from harness.costly import np, pa
@@ -26,14 +26,18 @@ def sessions_at_risk(facts: Facts, scope: Scope = EVERYTHING) -> set[str]:
     if scope.phase is not None:
         return sessions_of(table, made & scope.has(traffic))
     start_us, end_us = landmarks.danger_us or (landmarks.workload_ends_us, landmarks.workload_ends_us)
-    made &= scope.group_has(traffic) & (traffic.done_us <= end_us)
+    made[made] = traffic.where(made).ended_us <= end_us
+    made &= scope.group_has(traffic)
     return sessions_of(table, made) - _over(facts.history, start_us)
 
 
 def _over(history: History, by_us: int) -> set[str]:
     """Sessions that their users had asked to end by then, or whose last touch had promised no longer."""
     ended, promised, in_time = set[str](), set[str](), set[str]()
-    for _, part in history.table.parts(_ASKED):
+    last = _last_sent_before(by_us, history)
+    for these, part in history.table.parts(_ASKED):
+        if these.start > last and not promised:
+            break  # from here on nobody ends or promises what is over by then
         names, does = Words(part.steps, "session"), Words(part.steps, "does")
         sent_us, promised_us = integers(part.steps, "sent_us"), _promised_us(part.steps, does)
         ended.update(names.at(does.equal(StepKind.DESTROY) & (sent_us != NONE) & (sent_us < by_us)))
@@ -41,6 +45,15 @@ def _over(history: History, by_us: int) -> set[str]:
         promised.update(names.at(sets & (promised_us < by_us)))
         in_time.update(names.at(sets & (promised_us >= by_us)))
     return ended | (promised - in_time)
+
+
+def _last_sent_before(by_us: int, history: History) -> int:
+    """The last row with an operation that was sent (due, if it never was) before then; -1: none has one."""
+    last, begin = -1, 0
+    for piece in traffic_of(history).pieces():
+        early = np.flatnonzero(piece.due_us + piece.sent_later_us < by_us)
+        last, begin = begin + int(early[-1]) if len(early) else last, begin + len(piece)
+    return last
 
 
 _ASKED = {"steps": ("session", "does", "sent_us", "done_us", "ttl_ms", "outcome", "effective")}

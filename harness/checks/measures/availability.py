@@ -19,10 +19,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from harness.checks.columns.arrays import NONE, ROWS_AT_ONCE, Codes, Flags, Integers, picked
+from harness.checks.columns.arrays import NONE, Codes, Flags, Integers, picked
 from harness.checks.columns.traffic import KINDS, PHASES, Traffic, traffic_of
 from harness.checks.facts.landmarks import Landmarks
-from harness.checks.facts.of_run import Facts
+from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.measures.latency import acked_waits_us, percentile
 from harness.costly import np
 from harness.model.history import History
@@ -125,25 +125,33 @@ class Group:
 def outages(facts: Facts) -> tuple[Window, ...]:
     """Every kind's windows: of `all` (nobody got through), of each group, and once more the
     `worst` group's. A kind with a single group has only `all` and `worst`."""
-    traffic, landmarks = facts.traffic, facts.landmarks
-    judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    judged = ~facts.traffic.in_phase(Phase.SEED, Phase.AUDIT)
     found: list[Window] = []
-    for kind in _with_failures(traffic, judged, landmarks):
+    for kind in facts.history.once(_with_failures):
         found += _of_kind(facts, judged, kind)
     return tuple(found)
 
 
-def _with_failures(traffic: Traffic, judged: Flags, landmarks: Landmarks) -> list[OperationKind]:
+def _with_failures(history: History) -> list[OperationKind]:
     """The kinds that have a window at all: told for all at once, as in long runs few do."""
+    facts = facts_of(history)
+    traffic = facts.traffic
     baseline = traffic.where(traffic.in_phase(Phase.BASELINE))
     late = np.array([late_us(baseline.where(baseline.of_kind(kind))) for kind in KINDS])
-    counted = np.zeros(len(KINDS), np.int64)
-    for begin in range(0, len(traffic), ROWS_AT_ONCE):
-        these = slice(begin, begin + ROWS_AT_ONCE)
-        part = traffic.where(these)
-        hit = judged[these] & failed_or_late(part, late=late[part.kind], landmarks=landmarks)
-        counted += np.bincount(part.kind[hit], minlength=len(KINDS))
+    judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    counted = failures(traffic, judged, late, facts.landmarks)
     return [kind for kind in OperationKind if counted[KINDS.index(kind)]]
+
+
+def failures(traffic: Traffic, judged: Flags, late: Integers, landmarks: Landmarks) -> Integers:
+    """How many of the judged operations of each of `KINDS` failed, or waited longer than is `late` for it."""
+    counted, begin = np.zeros(len(KINDS), np.int64), 0
+    for part in traffic.pieces():
+        hit = failed_or_late(part, late=late[part.kind], landmarks=landmarks)
+        hit &= judged[begin : begin + len(part)]
+        counted += np.bincount(part.kind[hit], minlength=len(KINDS))
+        begin += len(part)
+    return counted
 
 
 def _of_kind(facts: Facts, judged: Flags, kind: OperationKind) -> list[Window]:
@@ -172,7 +180,7 @@ def worst_for_users(facts: Facts) -> Window | None:
     traffic, landmarks = facts.traffic, facts.landmarks
     judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     found: list[Window] = []
-    for kind in _with_failures(traffic, judged, landmarks):
+    for kind in facts.history.once(_with_failures):
         of_kind = judged & traffic.of_kind(kind)
         late = late_us(traffic.where(of_kind))
         for where, group in groups_of_web_servers(facts, kind, of_kind):
@@ -243,10 +251,8 @@ def _proofs(facts: Facts, kind: str, judged: Traffic, traffic: Traffic) -> Proof
     by_kind = picked(np.array([one in kinds for one in KINDS]), traffic.kind)
     there = np.zeros(max(1, len(traffic.web_servers)), np.bool_)
     there[judged.web_server] = True
-    chosen = traffic.succeeded & by_kind & there[traffic.web_server]
-    return Proofs(
-        done_us=traffic.done_us[chosen], shard=traffic.shard[chosen], web_server=traffic.web_server[chosen]
-    )
+    proofs = traffic.where(traffic.succeeded & by_kind & there[traffic.web_server])
+    return Proofs(done_us=proofs.ended_us, shard=proofs.shard, web_server=proofs.web_server)
 
 
 def _group(name: str, judged: Traffic, known_us: Integers, facts: Facts) -> Group:
@@ -302,7 +308,7 @@ def _in_service(found: Iterable[Gap], service: Sequence[Span], landmarks: Landma
 
 def gaps(judged: Traffic, known_us: Integers, *, late: int, landmarks: Landmarks) -> list[Gap]:
     """The windows of one group. `known_us`: when it is known to have worked, ascending."""
-    done = np.sort(judged.done_us[judged.succeeded])
+    done = np.sort(judged.ended_us[judged.succeeded])
     hit = failed_or_late(judged, late=late, landmarks=landmarks)
     due_us, over_us = judged.due_us[hit], _over_us(judged, landmarks)[hit]
     places = np.searchsorted(done, due_us, side="right")
@@ -356,9 +362,7 @@ def failed_or_late(traffic: Traffic, *, late: int | Integers, landmarks: Landmar
     """What was due and failed or waited too long. What the end of the run cut off (not what timed out
     or got an error) counts by how long it had waited by then."""
     not_sent = traffic.with_outcome(Outcome.NOT_SENT)
-    cut_off = (traffic.done_us == NONE) | (
-        traffic.cancelled & (traffic.done_us >= landmarks.workload_ends_us)
-    )
+    cut_off = ~traffic.done | (traffic.cancelled & (traffic.ended_us >= landmarks.workload_ends_us))
     excused = not_sent | traffic.with_outcome(Outcome.ACKED) | cut_off
     found: Flags = ~excused | (_over_us(traffic, landmarks) - traffic.due_us > late)
     return found
@@ -367,7 +371,7 @@ def failed_or_late(traffic: Traffic, *, late: int | Integers, landmarks: Landmar
 def _over_us(traffic: Traffic, landmarks: Landmarks) -> Integers:
     """Until when an operation waited: its end, that of its phase if it was never sent, or the workload's."""
     ends = [landmarks.spans.get(phase, (0, landmarks.workload_ends_us))[1] for phase in PHASES]
-    over_us: Integers = np.where(traffic.done_us == NONE, landmarks.workload_ends_us, traffic.done_us)
+    over_us: Integers = np.where(traffic.done, traffic.ended_us, landmarks.workload_ends_us)
     not_sent = traffic.with_outcome(Outcome.NOT_SENT)
     return np.where(not_sent, np.array(ends, np.int64)[traffic.phase], over_us)
 

@@ -233,7 +233,7 @@ def _calm_waits_us(table: OperationTable, traffic: Traffic) -> npt.NDArray[np.in
     calm[rows[~Words(table.attempts, "result").equal(REPLY)]] = False
     short = integers(table.steps, "wait_needed") > integers(table.steps, "wait_got")
     calm[rows_of(table.steps)[short]] = False
-    waits_us = np.clip(traffic.sent_us - traffic.due_us, 0, int(LAG_AT_LEAST_S * 1e6))
+    waits_us = np.clip(traffic.sent_later_us.astype(np.int64), 0, int(LAG_AT_LEAST_S * 1e6))
     np.add.at(waits_us, rows, integers(table.attempts, "done_us") - integers(table.attempts, "sent_us"))
     waits_us = np.minimum(np.minimum(waits_us, traffic.wait_us)[calm], np.iinfo(np.int32).max)
     found_us: npt.NDArray[np.int32] = waits_us.astype(np.int32)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from harness.checks.columns.arrays import NONE, Flags, Integers
+from harness.checks.columns.arrays import Flags, Integers
 from harness.checks.columns.traffic import Traffic
 from harness.costly import np, npt
 from harness.model.judgement import LatencyRow
@@ -29,12 +29,8 @@ def percentile(ordered: Sequence[int] | npt.NDArray[np.integer[Any]], share: flo
 
 def acked_waits_us(traffic: Traffic, chosen: Flags | None = None) -> Integers:
     """The waits of the acked ones (among those chosen), ascending."""
-    acked = traffic.with_outcome(Outcome.ACKED) & (traffic.done_us != NONE)
-    if chosen is not None:
-        acked &= chosen
-    waits: Integers = traffic.done_us[acked]
-    waits -= traffic.due_us[acked]
-    np.maximum(waits, 0, out=waits)
+    mine = traffic if chosen is None else traffic.where(chosen)
+    waits: Integers = mine.wait_us[mine.with_outcome(Outcome.ACKED) & mine.done]
     waits.sort()
     return waits
 
@@ -43,9 +39,9 @@ def latency(traffic: Traffic) -> tuple[LatencyRow, ...]:
     """One row per kind and phase that has acked operations; seed and audit are not judged."""
     rows = []
     for kind in OperationKind:
-        of_kind = traffic.of_kind(kind)
+        mine = traffic.where(traffic.of_kind(kind))
         for phase in JUDGED_PHASES:
-            waits = acked_waits_us(traffic, of_kind & traffic.in_phase(phase))
+            waits = acked_waits_us(mine, mine.in_phase(phase))
             if len(waits):
                 rows.append(_row(kind, phase, waits))
     return tuple(rows)

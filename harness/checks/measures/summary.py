@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.checks.columns.arrays import NONE, Flags, Integers
+from harness.checks.columns.arrays import Flags, Integers
 from harness.checks.columns.traffic import OUTCOMES, Traffic, sessions_of
 from harness.checks.facts.failovers import failover_steps, promotions
 from harness.checks.facts.landmarks import Landmarks
@@ -305,8 +305,8 @@ def _exposed(traffic: Traffic, landmarks: Landmarks, scope: Scope) -> Flags:
     if scope.phase is not None or landmarks.danger_us is None:
         return scope.has(traffic)
     start_us, end_us = landmarks.danger_us
-    within: Flags = (traffic.done_us >= start_us) & (traffic.done_us <= end_us) & (traffic.done_us != NONE)
-    return within & scope.group_has(traffic)
+    within = [(one.ended_us >= start_us) & (one.ended_us <= end_us) & one.done for one in traffic.pieces()]
+    return np.concatenate([np.zeros(0, np.bool_), *within]) & scope.group_has(traffic)
 
 
 def _by_outcome(traffic: Traffic) -> dict[str, int]:
@@ -328,11 +328,10 @@ def _by_behaviour(traffic: Traffic) -> dict[str, dict[str, int]]:
 
 
 def _by_second(traffic: Traffic) -> dict[str, tuple[int, ...]]:
-    second = np.maximum(0, traffic.ended_us) // 1_000_000
-    seconds = 1 + int(second.max(initial=-1))
-    return {
-        str(outcome): tuple(
-            np.bincount(second[traffic.with_outcome(outcome)], minlength=seconds).tolist() if seconds else ()
-        )
-        for outcome in Outcome
-    }
+    count = len(OUTCOMES)
+    ends_us = [max(0, int(one.ended_us.max())) for one in traffic.pieces()]
+    counted = np.zeros((1 + max(ends_us) // 1_000_000 if ends_us else 0, count), np.int64)
+    for one in traffic.pieces():
+        places = np.maximum(0, one.ended_us) // 1_000_000 * count + one.outcome
+        counted += np.bincount(places, minlength=counted.size).reshape(counted.shape)
+    return {str(outcome): tuple(counted[:, n].tolist()) for n, outcome in enumerate(OUTCOMES)}

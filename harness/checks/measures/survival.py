@@ -18,13 +18,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from harness.checks.columns.arrays import Flags, Words
-from harness.checks.columns.traffic import OUTCOMES, Traffic, traffic_of
+from harness.checks.columns.traffic import KINDS, Traffic, traffic_of
 from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.measures.availability import (
     LATE_AT_LEAST_US,
     Gap,
     Group,
+    failures,
     grouped,
     groups_of,
     groups_of_web_servers,
@@ -40,8 +41,7 @@ from harness.model.judgement import Interval, Window
 from harness.model.measures import ARGUMENT_MEASURES, SURVIVING_WRITE, switched_off
 from harness.model.records import AuditEntry
 from harness.model.table import rows_of
-from harness.model.words import NodeRole, OperationKind, Outcome, Phase
-from harness.objects.kind import ON_OBJECTS
+from harness.model.words import NodeRole, OperationKind, Phase
 
 WRITE = OperationKind.WRITE
 NEEDS = ARGUMENT_MEASURES[SURVIVING_WRITE].needs
@@ -68,9 +68,9 @@ def survival(facts: Facts, lost: Collection[int]) -> Survival:
     promised = traffic.succeeded & (traffic.of_kind(WRITE) | traffic.of_kind(OperationKind.LOGIN))
     gone = promised & np.isin(traffic.id, np.fromiter(lost, np.int64, len(lost)))
     undecided = promised & ~gone & ~facts.history.once(_there)
-    at_least = _without(traffic, gone)
+    at_least = traffic.without(gone)
     return Survival(
-        at_least=at_least, at_most=_without(traffic, gone | undecided) if undecided.any() else at_least
+        at_least=at_least, at_most=traffic.without(gone | undecided) if undecided.any() else at_least
     )
 
 
@@ -85,6 +85,8 @@ def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Wi
     if not judged.any():
         return (), None
     late = late_us(traffic.where(judged))
+    if not failures(survived.at_most, judged, np.full(len(KINDS), late), landmarks).any():
+        return (), None
 
     def windows(of: Iterable[tuple[str, Group, Group]]) -> dict[str, list[Window]]:
         return {
@@ -115,12 +117,8 @@ def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Wi
 def _on_objects(history: History) -> Flags:
     """Operations of behaviours that write to what is no session: they leave no witness, and are judged by the
     object's own model. One that was never sent has no steps, and is of its behaviour all the same."""
-    found = np.zeros(len(history.table), np.bool_)
-    for these, part in history.table.parts({"steps": ("does",)}):
-        beside = Words(part.steps, "does").which({str(one) for one in ON_OBJECTS}.__contains__)
-        found[these][rows_of(part.steps)[beside]] = True
-    behaviours = traffic_of(history).behaviour
-    shown: Flags = np.isin(behaviours, np.unique(behaviours[found]))
+    traffic = traffic_of(history)
+    shown: Flags = np.isin(traffic.behaviour, np.unique(traffic.behaviour[traffic.on_objects]))
     return shown
 
 
@@ -149,11 +147,6 @@ def _windows(
             )
         )
     return found
-
-
-def _without(traffic: Traffic, gone: Flags) -> Traffic:
-    outcome = np.where(gone, np.int8(OUTCOMES.index(Outcome.REJECTED)), traffic.outcome)
-    return replace(traffic, succeeded=traffic.succeeded & ~gone, outcome=outcome)
 
 
 def _there(history: History) -> Flags:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.checks.columns.arrays import NONE
 from harness.checks.facts.causes import Why
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Check, Counted
@@ -66,8 +65,9 @@ def refused_logins(timelines: Timelines) -> list[Refusals]:
 def _answered_reads(timelines: Timelines, shard: int, from_us: int, to_us: int) -> bool:
     traffic = timelines.facts.traffic
     reads = traffic.of_kind(OperationKind.READ) | traffic.of_kind(OperationKind.TOUCH)
-    reads &= traffic.with_outcome(Outcome.ACKED) & (traffic.shard == shard) & (traffic.done_us != NONE)
-    return bool((reads & (traffic.done_us >= from_us) & (traffic.done_us <= to_us)).any())
+    reads &= traffic.with_outcome(Outcome.ACKED) & (traffic.shard == shard) & traffic.done
+    done_us = traffic.where(reads).ended_us
+    return bool(((done_us >= from_us) & (done_us <= to_us)).any())
 
 
 def _windows(items: list[tuple[Operation, Step]]) -> list[list[tuple[Operation, Step]]]:

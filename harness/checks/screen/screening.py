@@ -24,7 +24,6 @@ import msgspec
 
 from harness.checks.columns.arrays import (
     NO_CODE,
-    NONE,
     ROWS_AT_ONCE,
     Codes,
     Flags,
@@ -101,7 +100,8 @@ def screen(history: History) -> Screened:
 def _screen(history: History) -> Screened:
     traffic = traffic_of(history)
     everything_suspect = Screened(suspects=history)
-    if not (traffic.id[1:] > traffic.id[:-1]).all() or (traffic.done_us >= 1 << TIME_BITS).any():
+    too_late = any((one.ended_us >= 1 << TIME_BITS).any() for one in traffic.pieces())
+    if too_late or not (traffic.id[1:] > traffic.id[:-1]).all():
         return everything_suspect
     so_far, whose, made = SoFar(), list[Codes](), list[_Made]()
     with ThreadPoolExecutor(1) if len(traffic) > ROWS_AT_ONCE else _AtOnce() as beside:
@@ -231,7 +231,7 @@ def _look_at_operations(table: OperationTable, traffic: Traffic, so_far: SoFar) 
     has_steps[rows_of(table.steps)] = True
     never_sent = traffic.with_outcome(Outcome.NOT_SENT) & ~has_steps
     whole = traffic.with_outcome(Outcome.ACKED) & has_steps
-    whole &= (traffic.sent_us != NONE) & (traffic.done_us != NONE)
+    whole &= traffic.sent & traffic.done
     whole |= never_sent
     whole &= (users == so_far.user[whose]) & (traffic.shard == so_far.shard[whose])
     so_far.blame(whose[~whole])

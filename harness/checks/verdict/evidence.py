@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from harness.checks.columns.arrays import NONE
 from harness.checks.facts.clock_drift import DRIFT_LIMIT_US
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.host_lateness import Lateness, judged_clocks, lateness, unwatched_s
@@ -199,7 +198,7 @@ def _traffic(facts: Facts) -> Iterator[Gap]:
     traffic = facts.traffic
     if not (traffic.with_outcome(Outcome.ACKED) & traffic.in_phase(Phase.BASELINE)).any():
         yield Gap(Affects.ALL, "no operation succeeded before the fault")
-    sent = traffic.in_phase(Phase.FAULT, Phase.RECOVERY) & (traffic.sent_us != NONE)
+    sent = traffic.in_phase(Phase.FAULT, Phase.RECOVERY) & traffic.sent
     if facts.history.plan.scenario.faults and not sent.any():
         yield Gap(Affects.ALL, "no operation was sent between the fault and recovery")
 

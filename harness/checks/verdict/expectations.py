@@ -422,13 +422,14 @@ def _longest_wait(expectation: Expectation, scope: Scope, case: Case) -> Measure
     traffic, ends_us = case.facts.traffic, case.landmarks.workload_ends_us
     chosen = traffic.of_kind(expectation.arguments[0]) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     chosen &= scope.has(traffic) & ~traffic.with_outcome(Outcome.NOT_SENT)
-    cut_off = (traffic.done_us == NONE) | (traffic.cancelled & (traffic.done_us >= ends_us))
-    chosen &= cut_off | ~traffic.cancelled
-    if not chosen.any():
+    traffic = traffic.where(chosen)
+    cut_off = ~traffic.done | (traffic.cancelled & (traffic.ended_us >= ends_us))
+    traffic, cut_off = traffic.where(told := cut_off | ~traffic.cancelled), cut_off[told]
+    if not len(traffic):
         return _nothing_due(expectation)
-    over_us = np.where(traffic.done_us == NONE, ends_us, traffic.done_us)
-    lasted = _lasted(max(0, int((over_us - traffic.due_us)[chosen].max())), case.landmarks)
-    if (chosen & cut_off).any():
+    over_us = np.where(traffic.done, traffic.ended_us, ends_us)
+    lasted = _lasted(max(0, int((over_us - traffic.due_us).max())), case.landmarks)
+    if cut_off.any():
         return Measured(replace(lasted, high=INFINITE), why="the run ended while one was still waiting")
     return Measured(lasted)
 

@@ -22,6 +22,8 @@ from harness.report.timeline import Axis
 from lab.past import Past
 
 SCALE = Scale(begin_s=-1.0, end_s=4.0, ticks=range(5), faults=((0.0, 2.0),), colours={})
+SCALE_OF_K = replace(SCALE, colours={"k": 0})
+COUNTED = Manner(number="{:,.0f}".format)
 COUNTS = Manner(number="{:,.0f}".format, steps=True)
 
 
@@ -109,6 +111,27 @@ def test_long_run_keeps_its_peaks() -> None:
     assert len(thinned) <= POINTS_MAX
     assert (777, 9.0) in thinned
     assert of_run._thinned([1.0, nan])[0] == (0, 1.0)
+
+
+def test_long_curve_has_dots_where_it_has_no_line() -> None:
+    """A point between two gaps would not be seen without one; a short curve has all of its dots."""
+    values = [1.0, nan, 2.0, nan, 3.0, 4.0]
+    assert drawing._marked(values) == [*range(6)]
+    long = [*values, *([5.0] * drawing.DOTTED_MAX)]
+    assert drawing._marked(long) == [0, 2]
+    assert drawing._marked(long[-drawing.DOTTED_MAX :]) == [*range(drawing.DOTTED_MAX)]
+    sizes = [
+        len(
+            drawn(
+                [Curve(name="k", x=[*map(float, range(len(y)))], y=y, said="")],
+                SCALE_OF_K,
+                COUNTED,
+                prefix="x",
+            )
+        )
+        for y in (long, long[:-7])
+    ]
+    assert sizes[0] < sizes[1]
 
 
 def test_each_drawing_stands_on_its_own() -> None:

@@ -371,9 +371,23 @@ def test_columns_of_two_runs_do_not_belong_together(tmp_path: Path) -> None:
     for mixed in (replace(short, steps=long.steps), replace(long, attempts=short.attempts)):
         with pytest.raises(UsageError, match="not in the same groups"):
             list(mixed.parts({}))
-    steps = mock.Mock(parts=lambda _: iter([part.steps for _, part in long.parts({})][::-1]))
-    with pytest.raises(UsageError, match="expected rows of 1 operations"):
-        list(replace(long, steps=steps).parts({}))
+    steps = mock.Mock(parts=lambda _: iter([part.steps for _, part in replace(long).parts({})][::-1]))
+    mixed = replace(long, steps=steps)
+    for _ in range(2):
+        with pytest.raises(UsageError, match="expected rows of 1 operations"):
+            list(mixed.parts({}))
+
+
+@pytest.mark.usefixtures("long_run")
+def test_table_that_nobody_asks_for_is_read_once(tmp_path: Path) -> None:
+    """The first pass sees to it that all belong together; one that was not gone through has seen nothing."""
+    table = read_run(closed_attempt(tmp_path / "run", stories.logged_out), in_memory=False).table
+    next(table.parts({}))
+    for _ in range(2):
+        found = [part for _, part in table.parts({"operations": ("session",)})]
+        columns = [(len(part.steps.column_names), len(part.attempts.column_names)) for part in found]
+    assert columns == [(0, 0)] * len(found)
+    assert all(part.steps.column_names == ["row", "does"] for _, part in table.parts({"steps": ("does",)}))
 
 
 def test_bug_in_judging_one_scenario_leaves_the_others(

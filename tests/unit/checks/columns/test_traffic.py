@@ -101,6 +101,42 @@ def test_part_of_the_traffic_keeps_what_its_codes_stand_for() -> None:
         assert part.on_side("all").tolist() == [True]
 
 
+def test_part_of_a_part_has_its_own_entries() -> None:
+    """Each column is picked when it is asked for, however often some were left out; pieces are the whole."""
+    traffic = _traffic(*(_operation(n, due_us=n * 10, sent_us=n * 10 + 1, done_us=None) for n in range(1, 5)))
+    part = (
+        traffic.where(np.array([False, True, True, True]))
+        .where(slice(1, None))
+        .where(np.array([True, False]))
+    )
+    assert (len(part), part.id.tolist(), part.due_us.tolist(), part.sent_us.tolist()) == (1, [3], [30], [31])
+    assert (part.done.tolist(), part.done_us.tolist(), part.ended_us.tolist()) == ([False], [NONE], [30])
+    assert np.concatenate([one.id for one in traffic.pieces()]).tolist() == [1, 2, 3, 4]
+    with pytest.raises(AttributeError):
+        _ = part.nothing
+
+
+def test_what_is_gone_was_rejected_and_did_not_succeed() -> None:
+    """All else of it stays, and the others stay as they were."""
+    traffic = _traffic(_operation(1, steps=(_step(does=StepKind.WRITE),)), _operation(2), _operation(3))
+    gone = traffic.without(np.array([True, False, False]))
+    assert gone.succeeded.tolist() == [False, True, True]
+    assert gone.with_outcome(Outcome.REJECTED).tolist() == [True, False, False]
+    assert (gone.writes.tolist(), gone.done_us.tolist()) == (traffic.writes.tolist(), [15, 15, 15])
+    assert traffic.succeeded.tolist() == [True] * 3
+
+
+@pytest.mark.parametrize("far", [(1 << 31) - 1, 1 << 31, -(1 << 31) - 1, 1 << 39])
+def test_no_value_is_too_large_for_its_column(far: int) -> None:
+    """An operation that took an hour, the number of the last one of billions, more shards than a byte holds."""
+    traffic = _traffic(
+        _operation(1), _operation(1 << 31, due_us=0, sent_us=far, done_us=far, shard=128), _operation(1 << 40)
+    )
+    assert (traffic.sent_us[1], traffic.done_us[1], traffic.ended_us[1]) == (far, far, far)
+    assert traffic.wait_us.tolist() == [5, max(0, far), 5]
+    assert (traffic.id.tolist(), traffic.shard.tolist()) == ([1, 1 << 31, 1 << 40], [1, 128, 1])
+
+
 def test_wait_is_never_less_than_none() -> None:
     """An answer before the operation was due took no time."""
     assert _traffic(_operation(1, due_us=20)).wait_us.tolist() == [0]
