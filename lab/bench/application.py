@@ -7,14 +7,26 @@ is sent anywhere. `RunMaker` decides who does what, and when.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from harness.application import THEMES
+from harness.checks.facts.step_effects import IDENTITY
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
+from harness.objects.counter import ATTEMPTS
+from harness.objects.flag import PROFILE, SPENT
+from harness.objects.kind import LIMIT, TOTAL, VALUE
+from harness.objects.listed import FORM
 from harness.redis_wire.keys import index_key, session_key
+from harness.sessions.fill_form import LIVES_S as FORM_LIVES_S
+from harness.sessions.fill_form import STEPS as FORM_STEPS
+from harness.sessions.remember_me import TOKEN_LIVES_S
+from harness.sessions.try_password import ATTEMPTS_ALLOWED, WINDOW_S
 
 MIX = {"read": 55.0, "touch": 20.0, "change-field": 12.0, "cart": 5.0}
+SHOP = "shop"
+"""The word in `workload.traffic` for the other mix that there are long runs of."""
 WEB_SERVERS = ("web-1", "web-2", "web-3")
 CONNECTIONS_PER_WEB_SERVER = 10
 IDLE_TIMEOUT_S = 86_400
@@ -49,6 +61,11 @@ class Application:
     now_us: int = 1_000
     """The first operation, too, is sent a little before it is carried out, and after the run began."""
     operations: int = 0
+    mix: Mapping[str, float] = field(default_factory=lambda: MIX)
+    ended: list[Live] = field(default_factory=list)
+    """Sessions whose place another one took."""
+    objects: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    """Key -> name and value of what a look shows, and when it runs out."""
     _sessions: int = 0
 
     def log_in(self, user: str, phase: Phase) -> tuple[Live, Operation]:
@@ -93,8 +110,8 @@ class Application:
         if live.breaks == "lost" and live.operations > BREAKS_AFTER:
             live.breaks, live.fields = "", {}
             self.broken.add(live.sid)
-        does = self.dice.choices(_DOES, _WEIGHTS)[0]
-        return does(self, live, phase)
+        does = self.dice.choices([*self.mix], [*self.mix.values()])[0]
+        return _BY_NAME[does](self, live, phase)
 
     def read(self, live: Live, phase: Phase) -> Operation:
         number = self._begin()
@@ -158,6 +175,93 @@ class Application:
         else:
             live.fields = {}
         return self._operation(number, live, "logout", OperationKind.LOGOUT, phase, destroyed, removed)
+
+    # ---------------------------------------------------------------- what a shop does besides
+
+    def rotate(self, live: Live, phase: Phase) -> Operation:
+        """The same content under a new id; the old one ends."""
+        old = replace(live)
+        number, seen = self._begin(), self._look(live, deciding=False)
+        wrote = {name: value for name, value in live.fields.items() if name not in IDENTITY}
+        live.sid, live.generation, live.witnesses = (
+            f"{self.dice.getrandbits(128):032x}",
+            number,
+            [str(number)],
+        )
+        live.fields = {"sid": live.sid, "user_id": live.user, "generation": str(number), **wrote}
+        live.ends_us = self.now_us + IDLE_TIMEOUT_S * 1_000_000
+        create = self._step(StepKind.CREATE, "MULTI HSET EXPIRE RPUSH EXPIRE EXEC", live, n=2)
+        create.effective, create.wrote = True, wrote
+        create.ttl_ms, create.witness = IDLE_TIMEOUT_S * 1000, str(number)
+        destroyed = self._step(StepKind.DESTROY, "DEL", old, n=3)
+        destroyed.effective, destroyed.reply = True, "1"
+        listed = self._step(StepKind.INDEX_ADD, "SADD EXPIRE", live, n=4, deciding=False)
+        listed.key, listed.effective, listed.member = index_key(live.user), True, live.sid
+        removed = self._step(StepKind.INDEX_REMOVE, "SREM", old, n=5, deciding=False)
+        removed.key, removed.effective, removed.member = index_key(live.user), True, old.sid
+        old.fields, old.indexed = {}, False
+        self.ended.append(old)
+        steps = (seen, create, destroyed, listed, removed)
+        operation = self._operation(number, live, "rotate-session", OperationKind.LOGIN, phase, *steps)
+        operation.generation = 0
+        return operation
+
+    def fill_form(self, live: Live, phase: Phase) -> Operation:
+        number, key = self._begin(), FORM.key(live.sid)
+        seen = self._look_at(key, "LRANGE PTTL")
+        finished = int((seen.saw or {}).get(TOTAL, "0"))
+        if finished >= FORM_STEPS:
+            seen.deciding = True
+            return self._operation(number, live, "fill-form", OperationKind.WRITE, phase, seen)
+        count = self._count(key, "RPUSH PEXPIRE", FORM_LIVES_S, n=2, anew=True)
+        return self._operation(number, live, "fill-form", OperationKind.WRITE, phase, seen, count)
+
+    def read_profile(self, live: Live, phase: Phase) -> Operation:
+        number = self._begin()
+        profile = self._look_at(PROFILE.key(live.user), "GET PTTL", n=2, deciding=True)
+        return self._operation(
+            number, live, "read-profile", OperationKind.READ, phase, self._look(live), profile
+        )
+
+    def remember(self, live: Live, phase: Phase) -> Operation:
+        """With the session's own token, which is refused when it comes again."""
+        number, key = self._begin(), SPENT.key(live.sid)
+        step = self._on(StepKind.PUT, key, "SET")
+        step.wrote, step.ttl_ms = {VALUE: str(number)}, round(TOKEN_LIVES_S * 1000)
+        step.effective = key not in self.objects
+        self.objects.setdefault(key, (VALUE, str(number), self.now_us + step.ttl_ms * 1000))
+        return self._operation(number, live, "remember-me", OperationKind.WRITE, phase, step)
+
+    def try_password(self, live: Live, phase: Phase) -> Operation:
+        number = self._begin()
+        step = self._count(ATTEMPTS.key(live.user), "EVAL (INCR PEXPIRE)", WINDOW_S)
+        step.wrote = {LIMIT: str(ATTEMPTS_ALLOWED)}
+        return self._operation(number, live, "try-password", OperationKind.WRITE, phase, step)
+
+    def _there(self, key: str) -> str | None:
+        _, value, ends_us = self.objects.get(key, ("", "", 0))
+        return value if ends_us > self.now_us else None
+
+    def _look_at(self, key: str, command: str, *, n: int = 1, deciding: bool = False) -> Step:
+        step = self._on(StepKind.LOOK, key, command, n=n, deciding=deciding)
+        value, ends_us = self._there(key), self.objects.get(key, ("", "", 0))[2]
+        step.saw = {} if value is None else {self.objects[key][0]: value}
+        step.pttl_ms = -2 if value is None else (ends_us - self.now_us) // 1000
+        return step
+
+    def _count(self, key: str, command: str, lives_s: float, *, n: int = 1, anew: bool = False) -> Step:
+        """`anew`: its time begins again with every count."""
+        step = self._on(StepKind.COUNT, key, command, n=n)
+        there = self._there(key)
+        total, ttl_ms = int(there or 0) + 1, round(lives_s * 1000)
+        step.added, step.added_now, step.ttl_ms = {TOTAL: 1}, {TOTAL: total}, ttl_ms
+        step.effective = True
+        ends_us = self.now_us + ttl_ms * 1000 if anew or there is None else self.objects[key][2]
+        self.objects[key] = TOTAL, str(total), ends_us
+        return step
+
+    def _on(self, does: StepKind, key: str, command: str, *, n: int = 1, deciding: bool = True) -> Step:
+        return Step(n=n, does=does, command=command, key=key, deciding=deciding, outcome=Outcome.ACKED)
 
     # ---------------------------------------------------------------- steps
 
@@ -249,5 +353,9 @@ _BY_NAME = {
     "touch": Application.touch,
     "change-field": Application.change,
     "cart": Application.cart,
+    "rotate-session": Application.rotate,
+    "fill-form": Application.fill_form,
+    "read-profile": Application.read_profile,
+    "remember-me": Application.remember,
+    "try-password": Application.try_password,
 }
-_DOES, _WEIGHTS = [_BY_NAME[name] for name in MIX], list(MIX.values())

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.saved.judging import judge_folder
+from lab.bench.application import SHOP
 from lab.bench.long_run import Wanted
 from lab.rows import ROOT, Row
 
-SESSIONS_PER_OPERATION = 0.01
+SESSIONS_PER_OPERATION = {"": 0.01, SHOP: 0.04}
+"""By the mix; of the shop's as many as log-ins are of it."""
 SMALL, MIDDLE, LARGE = 100_000, 1_000_000, 10_000_000
 BROKEN_SHARE = 0.01
 AT_MOST_S = 3.0
@@ -50,6 +52,8 @@ def rows(folder: Path, *, repetitions: int, largest: int) -> list[Row]:
     for size, judged in ((SMALL, small), (MIDDLE, middle)):
         _expect(f"clean, {size:,} operations", judged.findings, 0)
     _expect("sessions found broken", broken.sessions, _broken_in(broken_folder))
+    shop = best(made(folder, MIDDLE, traffic=SHOP), repetitions)
+    _expect(f"clean, {MIDDLE:,} operations of a shop", shop.findings, 0)
     found = [
         Row(
             name="judging 1,000,000 operations, 10,000 sessions, clean",
@@ -72,6 +76,13 @@ def rows(folder: Path, *, repetitions: int, largest: int) -> list[Row]:
             measured=broken.seconds / middle.seconds,
             at_most=2.0,
             note=f"{broken.seconds:.2f} s for {broken.findings} findings on {broken.sessions} sessions",
+        ),
+        Row(
+            name="judging 1,000,000 operations of `traffic: shop` / of the usual mix",
+            measured=shop.seconds / middle.seconds,
+            at_most=2.0,
+            note=f"{shop.seconds:.2f} s and {shop.peak_mb:.0f} MB; with forms, tokens, profiles, limits and "
+            "rotation, and four times as many log-ins",
         ),
     ]
     if largest > MIDDLE:
@@ -118,16 +129,16 @@ def judged(folder: Path) -> Judged:
     return Judged(**json.loads(said.splitlines()[-1]))
 
 
-def made(folder: Path, operations: int, broken_share: float = 0.0) -> Path:
+def made(folder: Path, operations: int, broken_share: float = 0.0, traffic: str = "") -> Path:
     """The history, made in a process of its own unless it is there already."""
     wanted = Wanted(
         operations=operations,
-        sessions=int(operations * SESSIONS_PER_OPERATION),
+        sessions=int(operations * SESSIONS_PER_OPERATION[traffic]),
         broken_share=broken_share,
     )
-    into = folder / f"{operations}{'-broken' if broken_share else ''}"
+    into = folder / f"{operations}{'-broken' if broken_share else ''}{traffic and f'-{traffic}'}"
     if not (into / "made.json").exists():
-        arguments = [str(into), str(operations), str(wanted.sessions), str(broken_share)]
+        arguments = [str(into), str(operations), str(wanted.sessions), str(broken_share), traffic]
         (into.parent).mkdir(parents=True, exist_ok=True)
         made = _python("lab.bench.long_run", *arguments)
         (into / "made.json").write_text(made)

@@ -1,6 +1,6 @@
 """Long histories of a run in which nothing went wrong, made at once and written by the kit's Recorder.
 
-    python -m lab.bench.long_run FOLDER OPERATIONS SESSIONS [BROKEN_PER_SESSION]
+    python -m lab.bench.long_run FOLDER OPERATIONS SESSIONS [BROKEN_PER_SESSION [TRAFFIC]]
 
 A primary and two replicas, users at random, operations carried out one after the other on a model of
 the sessions, so that every read, counter, TTL, witness and audit entry is what Redis would have
@@ -33,6 +33,7 @@ from harness.model.records import (
     Connection,
     Event,
     NodeSample,
+    ObjectEntry,
     Operation,
     PhaseChange,
     Record,
@@ -45,6 +46,7 @@ from harness.model.words import (
     TopologyKind,
 )
 from harness.plan import compile as compile_plan
+from harness.running.vocabulary import shipped
 from lab.bench.application import (
     CONNECTIONS_PER_WEB_SERVER,
     IDLE_TIMEOUT_S,
@@ -70,8 +72,23 @@ class Wanted:
     sessions: int
     broken_share: float = 0.0
     seed: int = 1
+    traffic: str = ""
+    """`SHOP`, or nothing for the usual mix."""
     audited: bool = True
     """False: operations only, and nothing is remembered of sessions that ended."""
+
+    @property
+    def mix(self) -> dict[str, float]:
+        """What users do while they are logged in."""
+        return (
+            {**MIX}
+            if not self.traffic
+            else {
+                name: float(weight)
+                for name, weight in shipped().traffic()[self.traffic].items()
+                if name not in {"log-in", "logout"}
+            }
+        )
 
     @property
     def users(self) -> int:
@@ -98,7 +115,10 @@ class RunMaker:
 
     def __post_init__(self) -> None:
         self._app = Application(
-            random.Random(f"past {self.wanted.seed}"), self.wanted.apart_us, self.wanted.broken_share
+            random.Random(f"past {self.wanted.seed}"),
+            self.wanted.apart_us,
+            self.wanted.broken_share,
+            mix=self.wanted.mix,
         )
 
     @property
@@ -236,7 +256,7 @@ class RunMaker:
         self._app.now_us += 1_000_000
         yield self._enter(Phase.AUDIT)
         yield self._bracket("before")
-        for live in (*self._ended, *self._users):
+        for live in (*self._ended, *self._app.ended, *self._users):
             self._app.now_us += 30
             for node in NODES:
                 yield AuditEntry(
@@ -253,9 +273,27 @@ class RunMaker:
                     witnesses=tuple(live.witnesses),
                     indexed=live.indexed,
                 )
+        yield from self._audit_of_objects()
         self._app.now_us += 1000
         yield self._bracket("after")
         yield AuditSummary(passes=1, valid_pass=1)
+
+    def _audit_of_objects(self) -> Iterator[Record]:
+        for key, (name, value, ends_us) in self._app.objects.items():
+            self._app.now_us += 30
+            there = ends_us > self._app.now_us
+            for node in NODES:
+                yield ObjectEntry(
+                    pass_n=1,
+                    key=key,
+                    node=node,
+                    role="primary" if node == "redis-1" else "replica",
+                    run_id=_run_id(node),
+                    sent_us=self._app.now_us,
+                    done_us=self._app.now_us + 500,
+                    saw={name: value} if there else {},
+                    pttl_ms=(ends_us - self._app.now_us) // 1000 if there else -2,
+                )
 
     def _bracket(self, moment: str) -> Bracket:
         nodes: dict[str, dict[str, str | int]] = {
@@ -299,7 +337,7 @@ def plan_of(wanted: Wanted) -> Plan:
             users=wanted.users,
             rate_per_s=1e6 / wanted.apart_us,
             idle_timeout_s=IDLE_TIMEOUT_S,
-            mix={**MIX, "logout": 1.0},
+            mix={**wanted.mix, "logout": 1.0},
             options={},
         ),
         faults=(fault_step("nothing", at=1.0),),
@@ -332,8 +370,11 @@ def closed_bytes(directory: Path) -> int:
 
 def main(arguments: Sequence[str]) -> None:
     folder, operations, sessions, *more = arguments
-    share = float(more[0]) if more else 0.0
-    made = write(Wanted(operations=int(operations), sessions=int(sessions), broken_share=share), Path(folder))
+    share, traffic = (*more, *("0", "")[len(more) :])
+    wanted = Wanted(
+        operations=int(operations), sessions=int(sessions), broken_share=float(share), traffic=traffic
+    )
+    made = write(wanted, Path(folder))
     print(json.dumps({"broken": len(made.broken), "closed_bytes": closed_bytes(Path(folder))}))
 
 

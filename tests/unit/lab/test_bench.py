@@ -11,7 +11,12 @@ import pytest
 from harness import history
 from harness.checks.judge import judge
 from harness.model.words import Verdict
+from harness.objects.counter import ATTEMPTS
+from harness.objects.flag import SPENT
+from harness.objects.listed import FORM
+from harness.running.vocabulary import shipped
 from lab.bench import runs, suite
+from lab.bench.application import SHOP
 from lab.bench.judging import marginal_us
 from lab.bench.long_run import Wanted, write
 from lab.rows import exit_status
@@ -30,6 +35,21 @@ def test_made_history_is_clean_and_as_long_as_asked(tmp_path: Path) -> None:
     done = Counter(operation.behaviour for operation in past.operations)
     assert done["read"] / 4_000 == pytest.approx(0.59, abs=0.06)
     assert done["touch"] / 4_000 == pytest.approx(0.21, abs=0.05)
+
+
+def test_made_history_of_a_shop_is_clean_and_has_its_mix(tmp_path: Path) -> None:
+    """As `traffic: shop` says, with objects beside sessions, and ids that are changed."""
+    write(Wanted(operations=4_000, sessions=160, traffic=SHOP), tmp_path)
+    past = history.read(tmp_path)
+    judgement = judge(past)
+    assert judgement.verdict is Verdict.PASS, judgement.reasons
+    assert not judgement.findings
+    assert not judgement.evidence
+    done = Counter(operation.behaviour for operation in past.operations)
+    for name, weight in shipped().traffic()[SHOP].items():
+        assert done[name] / 4_000 == pytest.approx(weight / 100, abs=0.04), name
+        assert done[name], name
+    assert {one.key.partition("{")[0] for one in past.objects} == {FORM.prefix, SPENT.prefix, ATTEMPTS.prefix}
 
 
 def test_broken_history_is_broken_where_it_says(tmp_path: Path) -> None:
