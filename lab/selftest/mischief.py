@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import redis.asyncio
 
 from harness.model.history import History
+from harness.model.judgement import Finding
 from harness.model.records import Operation, Step
 from harness.model.words import Cause, Outcome, StepKind
 from lab.selftest.proxy import Upstream
@@ -120,6 +121,10 @@ class Bug:
             or ((operation := betrayed(past, deed)) is not None and self.shows(past, deed, operation))
             for deed in self.deeds
         )
+
+    def explains(self, _past: History, _finding: Finding) -> bool:
+        """Whether this came to somebody without any bug, by what the clients wrote down: then it is right."""
+        return False
 
     # ------------------------------------------------------------ for the bugs
 

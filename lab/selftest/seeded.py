@@ -130,8 +130,12 @@ def run(bug: type[Bug], seed: int, *, topology: Topology, directory: Path) -> Se
     judgement = judge_folder(directory).judgement
     assert judgement is not None
     mischief = committed[0]
-    bitten = mischief.has_bitten(history.read(directory))
-    return held_against(bug.name, seed, mischief.deeds, judgement.findings, bitten=bitten)
+    past = history.read(directory)
+    explained = [one for one in judgement.findings if mischief.explains(past, one)]
+    bitten = mischief.has_bitten(past)
+    return held_against(
+        bug.name, seed, mischief.deeds, judgement.findings, bitten=bitten, explained=explained
+    )
 
 
 def opening_of(plan: Plan, topology: Topology, clock: RunClock, *, evictions: bool) -> Opening:
@@ -151,9 +155,15 @@ def opening_of(plan: Plan, topology: Topology, clock: RunClock, *, evictions: bo
 
 
 def held_against(
-    name: str, seed: int, deeds: Sequence[Deed], findings: Sequence[Finding], *, bitten: bool
+    name: str,
+    seed: int,
+    deeds: Sequence[Deed],
+    findings: Sequence[Finding],
+    *,
+    bitten: bool,
+    explained: Sequence[Finding] = (),
 ) -> Seeded:
-    """What the kit said, beside what was done."""
+    """What the kit said, beside what was done. `explained`: what others met without any bug."""
     victims = {deed.session for deed in deeds}
     about = {session: [one for one in findings if one.session == session] for session in victims}
     right = [one for deed in deeds for one in about[deed.session] if one.name in deed.names]
@@ -168,7 +178,11 @@ def held_against(
         called=tuple(
             f"{one.name} ({one.cause}): {one.sentence}" for found in about.values() for one in found
         ),
-        false_alarms=tuple(f"{one.name}: {one.sentence}" for one in findings if one.session not in victims),
+        false_alarms=tuple(
+            f"{one.name}: {one.sentence}"
+            for one in findings
+            if one.session not in victims and one not in explained
+        ),
         did=tuple(f"session {deed.session[:8]}: {deed.did}" for deed in deeds),
     )
 

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Sequence
 
 from harness.model.history import History
+from harness.model.judgement import Finding
+from harness.model.records import Operation
 from harness.model.words import Cause, Outcome, StepKind
 from harness.objects.flag import REVOKED, SPENT
 from harness.objects.kind import owner_of
@@ -130,6 +132,11 @@ class SlowUnderLock(Bug):
         )
         return replies
 
+    def explains(self, past: History, finding: Finding) -> bool:
+        """A machine that is late keeps a holder waiting as this bug does: nobody here looks at the clock."""
+        overran = {one.id for one in past.operations if _wrote_after_s(one) > LEASE_S}
+        return finding.name == "lease-overrun" and finding.operations[0] in overran
+
     def has_bitten(self, past: History) -> bool:
         """Nobody else may have had the lock: what that costs is another finding."""
         return bool(self.deeds) and all(_alone(past, deed) for deed in self.deeds)
@@ -168,6 +175,20 @@ class StoredForNobody(Bug):
             )
         )
         return await upstream.ask(commands)
+
+
+def _wrote_after_s(operation: Operation) -> float:
+    """How long after it was told that it has a lock it sent its last write; 0: it has sent none."""
+    told_us = [
+        one.done_us
+        for one in operation.steps
+        if one.does is StepKind.ACQUIRE and one.effective and one.done_us is not None
+    ]
+    writes = {one.n for one in operation.steps if one.does is StepKind.WRITE}
+    sent_us = [
+        one.sent_us for one in operation.attempts if one.sent_us is not None and writes & set(one.steps)
+    ]
+    return (max(sent_us) - told_us[0]) / 1e6 if told_us and sent_us else 0.0
 
 
 def _alone(past: History, deed: Deed) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -17,6 +19,7 @@ from lab.past import Past
 from lab.records import us
 from lab.selftest.bugs import BUGS
 from lab.selftest.bugs.lifetimes import SlightlyStretchedTimeout
+from lab.selftest.bugs.mistakes import LEASE_S, SlowUnderLock
 from lab.selftest.clean import SETTING
 from lab.selftest.faulted import FAULTS, Fault, fault_named, scenario
 from lab.selftest.mischief import Deed, betrayed, one_of
@@ -25,6 +28,7 @@ from lab.selftest.resp import Command, encoded, messages, parsed, write_in
 from lab.selftest.seeded import Seeded, held_against, plan_of
 from lab.selftest.tally import Tally, upper_bound
 from lab.selftest.worker import Done, Job
+from tests.builders_locks import LockPast
 from tests.fake_clock import in_fake_time
 from tests.share import some
 
@@ -170,6 +174,25 @@ def test_accusing_anybody_else_spoils_a_run() -> None:
     spoilt = held_against("dropped-write", 1, [DEED], [RIGHT, other], bitten=True)
     assert spoilt.false_alarms
     assert not spoilt.as_it_should_be
+    assert held_against(
+        "dropped-write", 1, [DEED], [RIGHT, other], bitten=True, explained=[other]
+    ).as_it_should_be
+
+
+@pytest.mark.parametrize(("hold_s", "late"), [(LEASE_S - 0.1, False), (LEASE_S + 0.1, True)])
+def test_holder_that_a_late_machine_kept_waiting_did_overrun_its_lease(hold_s: float, late: bool) -> None:
+    """By what its client wrote down: then nobody was accused wrongly. Other findings are never explained so."""
+    past = LockPast()
+    ann = past.log_in("ann", 0.1)
+    past.lock(ann, 1.0, hold=hold_s, lease=LEASE_S)
+    history = past.history()
+    operation = next(one.id for one in history.operations if one.behaviour == "lock")
+    accused = replace(RIGHT, name="lease-overrun", operations=(operation,))
+    assert [one.name for one in judge(history).findings if one.name == accused.name] == [accused.name] * late
+    explains = partial(SlowUnderLock.explains, mock.Mock(), history)
+    assert explains(accused) is late
+    assert not explains(replace(accused, name="lock-held-twice"))
+    assert not explains(replace(accused, operations=(1,)))
 
 
 def test_run_without_a_chance_is_repeated_and_never_counted() -> None:
