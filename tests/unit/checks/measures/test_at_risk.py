@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.scope import Scope
@@ -10,11 +12,19 @@ from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.words import Phase
 from lab.past import Past
+from tests.in_parts import in_parts
 
 
 def _at_risk(past: Past, scope: Scope | None = None) -> set[str]:
-    history = past.history()
-    return sessions_at_risk(facts_of(history), scope or Scope())
+    return _of(past.history(), scope or Scope())
+
+
+def _of(history: History, scope: Scope) -> set[str]:
+    """At once, and with a boundary between any two operations."""
+    found = sessions_at_risk(facts_of(history), scope)
+    with in_parts(history) as apart:
+        assert sessions_at_risk(facts_of(apart), scope) == found
+    return found
 
 
 def test_nobody_is_at_risk_without_a_fault() -> None:
@@ -53,6 +63,19 @@ def test_logout_counts_from_when_it_is_asked_for() -> None:
     past.logout(bob, 5.0)
     past.fault(5.0)
     assert _at_risk(past) == {bob}
+
+
+def test_session_that_lived_on_after_its_time_is_at_risk() -> None:
+    """Its log-in had promised a second, and somebody found it there after the fault."""
+    past = Past()
+    ann, bob = past.log_in("ann", 1.0), past.log_in("bob", 1.1)
+    past.fault(5.0)
+    past.touch(ann, 6.0)
+    history = past.history()
+    for operation in history.operations[:2]:
+        operation.steps[0].ttl_ms = 1000
+    assert _of(replace(history, operations=history.operations), Scope()) == {ann}
+    assert bob in {one.session for one in history.operations}
 
 
 def test_session_whose_time_was_over_is_not_at_risk() -> None:
