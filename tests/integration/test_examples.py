@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,70 @@ def test_client_that_ended_is_started_again(tmp_path: Path, npm_modules: NpmModu
         ["node", "ended.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert ran.stdout.split() == ["end", "ready"], ran.stderr
+
+
+BOTH = r"""
+import json, os, socket, subprocess, sys, time
+from http.cookiejar import CookieJar
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return held.getsockname()[1]
+
+browser = build_opener(HTTPCookieProcessor(CookieJar()))
+services = {}
+
+def ask(service, path, **form):
+    body = urlencode(form).encode() if form else None
+    with browser.open(f"http://127.0.0.1:{services[service]}{path}", body, timeout=5) as answer:
+        return answer.read().decode()
+
+def ready(service):
+    for _ in range(200):
+        try:
+            return ask(service, "/health")
+        except (URLError, ConnectionError):
+            time.sleep(0.1)
+    sys.exit(f"{service} does not serve")
+
+started = []
+try:
+    for name, web_server in (("shop", "web-1"), ("account", "web-2")):
+        services[name] = free_port()
+        given = {"HOST": "127.0.0.1", "PORT": str(services[name]), "WEB_SERVER": web_server}
+        started.append(subprocess.Popen(["sh", "start.sh"], cwd=sys.argv[1], env=os.environ | given))
+    assert ready("shop") == ready("account") == "ok"
+    ask("shop", "/login", user="ann", password="failover")
+    ask("account", "/theme", theme="dark")
+    ask("account", "/cart", item="book", quantity=2)
+    at_the_shop = json.loads(ask("shop", "/cart", item="book", quantity=1))
+    at_the_account = json.loads(ask("account", "/me"))
+    ask("account", "/logout", now=1)
+    print(json.dumps([at_the_shop, at_the_account, json.loads(ask("shop", "/me"))]))
+finally:
+    for one in started:
+        one.kill()
+        one.wait()
+"""
+
+
+def test_two_services_read_and_write_one_session(tmp_path: Path) -> None:
+    """What a user does at the account service in Node, the shop in Python knows, and the other way round."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        pytest.skip("needs Node.js and npm: apt-get install nodejs npm")
+    install = ["make", "-s", "guest-environments", "GUESTS=flask", "GUESTS_OF_NODE=express"]
+    subprocess.run(install, cwd=ROOT, check=True, timeout=300)
+    (tmp_path / "both.py").write_text(BOTH, encoding="utf-8")
+    kit = Kit(tmp_path)
+    words = ["single", "--backend", "process", "--", sys.executable, "both.py"]
+    ran = kit.run("with", *words, str(ROOT / "examples" / "two-services"))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    session = {"user": "ann", "theme": "dark", "cart": {"book": 3}}
+    said = next(line for line in ran.stdout.splitlines() if line.startswith("[{"))
+    assert json.loads(said) == [session, session, {"user": None}]
 
 
 @pytest.fixture
