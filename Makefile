@@ -206,7 +206,9 @@ guests: setup guest-environments ## Each application in guests/ through each fau
 client-conformance: setup ## Each client library and tested version against the table of outcomes, on real nodes; CLIENTS=redis-py-threads=6.4.0 for one
 	@commands="$$(.venv/bin/python -m harness.libraries.environments $(call quoted,CLIENTS))" && sh -ec "$$commands"
 	@CLIENTS="$$(.venv/bin/python -m harness.libraries.environments --names $(call quoted,CLIENTS))" \
-		.venv/bin/pytest -q tests/integration/test_sessions_outcome_table.py tests/integration/test_client_libraries.py
+		.venv/bin/pytest -q --junitxml=runs/client-conformance.xml tests/integration/test_sessions_outcome_table.py \
+		tests/integration/test_client_libraries.py; status=$$?; \
+		.venv/bin/python -m lab.conformance runs/client-conformance.xml --write && exit $$status
 
 .PHONY: docker-engine
 docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)

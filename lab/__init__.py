@@ -23,6 +23,7 @@
     survival/     every topology under every fault on every engine                  (real nodes)
     haproxy/      what shapes of HAProxy lose under the same faults                 (real nodes)
     guests/       the applications in guests/ under faults: what do their users see?     (real nodes)
+    conformance/  client libraries against the table of outcomes: rows passed       (results)
     track_record/ which reports were shown on which engine                          (results)
     toy_guest/    a toy application with seeded bugs: found and named?              (its processes)
     directives/   which directives and values each engine takes, for the kit's table (real servers, no nodes)
