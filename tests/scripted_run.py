@@ -19,13 +19,13 @@ import msgspec
 
 from harness.model.judgement import Judgement
 from harness.model.plan import Plan
-from harness.model.results import Progress, ScenarioResult
-from harness.model.words import Verdict
+from harness.model.results import WAITING, Progress, ScenarioResult
+from harness.model.words import Phase, Verdict
 
 READY = "ready"
 """The file that says: from now on an interrupt is heard, or not, as the scenario's name has it."""
-PLACE_OF_FOLDER = -3
-"""In the command that starts a run, which ends with the folder, the run and the image."""
+PLACE_OF_FOLDER = -4
+"""In the command that starts a run, which ends with the folder, the run, the image and that it waits for its turn."""
 TURNS = 20
 """Of the event loop while an attempt runs: whoever may run meanwhile begins in one of them."""
 
@@ -62,8 +62,8 @@ def _plan(directory: Path) -> Plan:
     return msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
 
 
-def _progress(plan: Plan) -> bytes:
-    return msgspec.json.encode(Progress(scenario=plan.label, phase="baseline"))
+def _progress(plan: Plan, phase: str = Phase.BASELINE) -> bytes:
+    return msgspec.json.encode(Progress(scenario=plan.label, phase=phase))
 
 
 def _leave(plan: Plan, directory: Path) -> None:
@@ -88,13 +88,27 @@ class Scripted:
     running: list[str] = field(default_factory=list)
     beside: dict[str, set[str]] = field(default_factory=dict)
     """Name of an attempt -> those that ran at the same time."""
+    phases: tuple[str, ...] = ()
+    """Each attempt goes through these, and waits for its turn where one says so."""
+    seen: list[dict[str, str]] = field(default_factory=list)
+    """Name -> phase of all attempts, whenever one entered a phase."""
+    now: dict[str, str] = field(default_factory=dict)
 
     async def start(self, command: Sequence[str], log: Path) -> _Unreal:
         return _Unreal(Path(command[PLACE_OF_FOLDER]), self)
 
 
+class _GivesItsTurn:
+    def __init__(self) -> None:
+        self.given = asyncio.Event()
+
+    def write(self, line: bytes, /) -> None:
+        self.given.set()
+
+
 class _Unreal:
     def __init__(self, directory: Path, all_of: Scripted) -> None:
+        self.stdin = _GivesItsTurn()
         self.stdout = asyncio.StreamReader()
         self.returncode: int | None = None
         self._directory = directory
@@ -106,17 +120,29 @@ class _Unreal:
         name, running, beside = plan.scenario.name, self._all.running, self._all.beside
         running.append(name)
         self.stdout.feed_data(_progress(plan) + b"\n")
+        for phase in self._all.phases:
+            await self._enter(plan, phase)
         for _ in range(TURNS):
             for one in running:
                 beside.setdefault(one, set()).update(set(running) - {one})
             await asyncio.sleep(0)
         running.remove(name)
+        self._all.now.pop(name, None)
         self.returncode = 0
         if "killed" in name:
             self.returncode = -signal.SIGKILL
         else:
             _leave(plan, self._directory)
         self.stdout.feed_eof()
+
+    async def _enter(self, plan: Plan, phase: str) -> None:
+        self._all.now[plan.scenario.name] = phase
+        self._all.seen.append(dict(self._all.now))
+        self.stdout.feed_data(_progress(plan, phase) + b"\n")
+        if phase == WAITING:
+            await self.stdin.given.wait()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     async def wait(self) -> int:
         await self._running

@@ -23,12 +23,23 @@ NOT_KNOWN = "?"
 """What a result says of a run whose plan cannot be read."""
 
 
+WAITING = "waiting for its turn"
+"""The phase of a run whose nodes are ready, until it may send traffic to them."""
+TAKING_DOWN = "taking down"
+"""The phase from the end of the audit on: what is still done may be done beside another run."""
+IN_TURN = "in-turn"
+"""At the end of the command of a run: it waits for its turn."""
+ITS_TURN = b"go\n"
+"""Written to the standard input of a run that may begin with its traffic."""
+
+
 class Progress(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of JSON on the standard output of a run, about twice a second."""
 
     scenario: str
     """The run's label: unlike the scenario's name, it is different for every run of a suite."""
     phase: str
+    """`starting`, WAITING, one of `Phase`, TAKING_DOWN, `judging`."""
     roles: dict[str, str] = {}
     """Node -> primary, replica, sentinel, down, paused."""
     rate_per_s: float = 0.0
@@ -89,7 +100,8 @@ class ScenarioResult:
     run_dir: str
     """Relative to the suite's folder; empty when nothing was run."""
     wall_s: float = 0.0
-    """Of both runs together, where it was run twice."""
+    """How long it kept its place among those side by side: without what was done beside others. Of both runs
+    together, where it was run twice."""
     left_out: tuple[LeftOut, ...] = ()
     """Directives that the deployment asked for and that no node was given."""
     judgement: Judgement | None = None

@@ -1,6 +1,7 @@
-"""One run of one plan, in a process of its own: `harness.running.one_process FOLDER RUN IMAGE`.
+"""One run of one plan, in a process of its own: `harness.running.one_process FOLDER RUN IMAGE [IN_TURN]`.
 
-The suite has put `plan.json` into the folder. This process runs the plan, reports progress as lines
+The suite has put `plan.json` into the folder. With IN_TURN the run waits, once its nodes are ready, for a
+line on standard input before it sends traffic to them. This process runs the plan, reports progress as lines
 of JSON on standard output, and leaves `result.msgpack`. It ends early, healing and tearing down first,
 on SIGINT, on SIGTERM, and when its standard input ends because whoever started it is gone. Without root
 it is started inside a user namespace, where network faults are possible.
@@ -15,24 +16,28 @@ import signal
 import sys
 import threading
 import traceback
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import msgspec
 
+from harness.clock import wait_until
 from harness.errors import DoesNotComeUp, EnvironmentFailure, HostVanished, Interrupted, KitError
 from harness.model.plan import Plan
 from harness.model.redaction import redacted, without_url_passwords
-from harness.model.results import Progress, ScenarioResult
+from harness.model.results import IN_TURN, WAITING, Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.running.one_run import run_plan
 from harness.running.recording import Stop
 
+_LONGER_THAN_ANY_RUN_S = 1e6
+
 
 def main(arguments: list[str]) -> int:
     directory, run, image = Path(arguments[0]), arguments[1], arguments[2]
-    stop = Stop()
-    _catch_signals(stop)
+    stop, its_turn = Stop(), threading.Event()
+    _catch_signals(stop, its_turn)
     try:
         plan = msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
     except (OSError, ValueError) as problem:
@@ -47,6 +52,7 @@ def main(arguments: list[str]) -> int:
             image=None if image == "-" else image,
             tell=_tell,
             stop=stop,
+            ready=partial(until_its_turn, plan.label, its_turn, stop) if IN_TURN in arguments[3:] else None,
         )
     except (HostVanished, Interrupted) as problem:
         result = ScenarioResult.of(plan, Verdict.INCONCLUSIVE, str(problem))
@@ -66,19 +72,31 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _catch_signals(stop: Stop) -> None:
+def until_its_turn(label: str, its_turn: threading.Event, stop: Stop) -> None:
+    """Say that it waits, and wait for its turn, or until it is to stop."""
+    if not its_turn.is_set():
+        _tell(Progress(scenario=label, phase=WAITING))
+    wait_until(
+        lambda: its_turn.is_set() or stop.event.is_set(),
+        within_s=_LONGER_THAN_ANY_RUN_S,
+        waiting_for="its turn",
+        every_s=0.02,
+    )
+
+
+def _catch_signals(stop: Stop, its_turn: threading.Event) -> None:
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
         stop.set("by its user")
 
     for caught in (signal.SIGINT, signal.SIGTERM):
         signal.signal(caught, interrupted)
-    watcher = threading.Thread(target=_watch_owner, args=(stop,), daemon=True, name="owner")
+    watcher = threading.Thread(target=_watch_owner, args=(stop, its_turn), daemon=True, name="owner")
     watcher.start()
 
 
-def _watch_owner(stop: Stop) -> None:
+def _watch_owner(stop: Stop, its_turn: threading.Event) -> None:
     while os.read(0, 4096):
-        pass
+        its_turn.set()
     stop.set("the process that started this run is gone")
 
 

@@ -1,6 +1,6 @@
 """The road of one run, from a plan to its judgement:
 
-    topology up -> record -> topology down -> judge -> write
+    topology up -> its turn -> record -> topology down -> judge -> write
 
 Files are written first, and judged second from the saved files, so that a later judgement reads exactly
 the same. In all cases faults are healed and every node is stopped before the process ends.
@@ -26,14 +26,18 @@ def run_plan(
     image: str | None,
     tell: Callable[[Progress], None],
     stop: Stop,
+    ready: Callable[[], None] | None = None,
 ) -> ScenarioResult:
-    """Run one plan in `directory`, which has it in a file already, and judge what was recorded.
+    """Run one plan in `directory`, which has it in a file already, and judge what was recorded. `ready` is
+    called once the nodes are, and returns when traffic may begin; None: it may begin at once.
 
     Raises:
         EnvironmentFailure: Docker, a node or the disk failed before there was anything to judge.
     """
     tell(Progress(scenario=plan.label, phase="starting"))
     with up(plan, run=run, directory=directory, backend=plan.backend, image=image) as topology:
+        if ready is not None:
+            ready()
         record_on(topology, plan, run=run, directory=directory, image=image, tell=tell, stop=stop)
     tell(Progress(scenario=plan.label, phase="judging"))
     return judge_folder(directory)

@@ -28,7 +28,7 @@ from harness.libraries import apart
 from harness.model.pacing import SETTLED_S, audit_within_s
 from harness.model.plan import Plan
 from harness.model.records import Closing, Event, Opening, PhaseChange, Record
-from harness.model.results import Progress
+from harness.model.results import TAKING_DOWN, Progress
 from harness.model.seams import FaultScene, Topology
 from harness.model.words import Phase
 from harness.observe import Observers, enable_eviction_events
@@ -211,6 +211,7 @@ class _Recording:
             finally:
                 teller.cancel()
                 await engine.close()
+        self._tell(Progress(scenario=self._plan.label, phase=TAKING_DOWN))
         if self._crew is not None:
             self._recorder.take_in(self._crew.parts())
         return Closing(

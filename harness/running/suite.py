@@ -5,6 +5,10 @@ nothing else along. This scheduler only starts them, passes Ctrl-C on, relays th
 display and gathers their results. The same scenario may be in a suite several times, against several
 deployments or on several engines: plans, folders and results go by `Plan.key`.
 
+Where several go side by side, each has a place among those with traffic. As soon as the faults of a run are
+over, the next one starts its nodes; when the audit is over, it gets the place. So starting, taking down and
+judging need no place. With one at a time, nothing happens beside a run.
+
 Scenarios that measure short times run alone, after the others. FAIL is never retried;
 INCONCLUSIVE is, once, alone, with the same seed, and both runs are kept.
 """
@@ -30,11 +34,21 @@ from harness.errors import EnvironmentFailure, KitError
 from harness.many.enough import nothing_is_enough
 from harness.model.plan import Plan, RunKey
 from harness.model.redaction import redacted
-from harness.model.results import Display, Progress, ScenarioResult, SuiteResult, overall
-from harness.model.words import Verdict
+from harness.model.results import (
+    IN_TURN,
+    ITS_TURN,
+    TAKING_DOWN,
+    Display,
+    Progress,
+    ScenarioResult,
+    SuiteResult,
+    overall,
+)
+from harness.model.words import Phase, Verdict
 from harness.report.write import PLANNED, write_record
 from harness.running.ground import Ground, clean
 from harness.safe_files import make_folder, write_file
+from harness.tasks import end
 from harness.topology.backends import backend_of
 from harness.version import kit_version
 from harness.visible import as_folder_name
@@ -51,10 +65,18 @@ UNFINISHED = "-unfinished-"
 SECONDS_OVER_EXPECTED = 300.0
 """A run that takes this much longer than planned is stuck, and is stopped."""
 
+_FAULTS_ARE_OVER = {Phase.RECOVERY, Phase.SETTLED, Phase.AUDIT, TAKING_DOWN}
+
+
+class GetsItsTurn(Protocol):
+    def write(self, line: bytes, /) -> None: ...
+
 
 class RunProcess(Protocol):
     """The process of a run, as far as the scheduler looks at it."""
 
+    @property
+    def stdin(self) -> GetsItsTurn | None: ...
     @property
     def stdout(self) -> asyncio.StreamReader | None: ...
     @property
@@ -69,7 +91,7 @@ async def start_process(command: Sequence[str], log: Path) -> RunProcess:
     with log.open("ab") as said:
         return await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.PIPE,  # its end tells the run that we are gone
+            stdin=asyncio.subprocess.PIPE,  # a line gives it its turn, its end says that we are gone
             stdout=asyncio.subprocess.PIPE,
             stderr=said,
             start_new_session=True,  # the terminal's Ctrl-C reaches us alone; we pass it on once
@@ -108,13 +130,43 @@ class SuiteRequest:
     """The fingerprint of the matrix that names the plans; empty: none does."""
 
 
+class _Pass:
+    """One of a limited number, which whoever took it gives back once."""
+
+    def __init__(self, limited: asyncio.Semaphore) -> None:
+        self._limited = limited
+        self._taken = False
+
+    async def take(self) -> None:
+        await self._limited.acquire()
+        self._taken = True
+
+    def give_back(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._limited.release()
+
+
+def _its_own() -> _Pass:
+    return _Pass(asyncio.Semaphore(1))
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     plan: Plan
     directory: Path
-    turn: int = 1
+    attempt: int = 1
+    begin: _Pass = field(default_factory=_its_own)
+    """To start its nodes."""
+    place: _Pass = field(default_factory=_its_own)
+    """To send traffic to them."""
+    ahead: bool = False
+    """The next one may begin before this one is over."""
     process: RunProcess | None = None
-    started: float = 0.0
+    placed: float = 0.0
+    """When it had both a place and a process."""
+    left: float | None = None
+    """When it gave its place to the next; None: it never did."""
     said: str = ""
     """The last line of its output that was no progress: why it could not leave a result."""
 
@@ -213,14 +265,23 @@ class Suite:
         return [results.get(plan.key) or _never_began(plan) for plan in plans]
 
     async def _side_by_side(self, jobs: list[_Job], results: dict[RunKey, ScenarioResult]) -> None:
-        waiting = list(jobs)
+        waiting, at_once = list(jobs), max(1, self._request.jobs)
+        begins, places = asyncio.Semaphore(at_once), asyncio.Semaphore(at_once)
+        # One after the other means nothing beside; and a run that began would no longer be left out.
+        ahead = at_once > 1 and self._request.enough is nothing_is_enough
 
         async def worker() -> None:
             while waiting and not self._interrupts:
                 job = waiting.pop(0)
-                results[job.plan.key] = self._note(await self._needed(job, results))
+                job.ahead, job.begin, job.place = ahead, _Pass(begins), _Pass(places)
+                await job.begin.take()
+                try:
+                    if not self._interrupts:
+                        results[job.plan.key] = self._note(await self._needed(job, results))
+                finally:
+                    job.begin.give_back()
 
-        await asyncio.gather(*(worker() for _ in range(max(1, self._request.jobs))))
+        await asyncio.gather(*(worker() for _ in range(2 * at_once if ahead else at_once)))
 
     async def _retry_inconclusive(self, results: dict[RunKey, ScenarioResult]) -> None:
         for plan in self._request.plans if self._request.second_runs else ():
@@ -238,7 +299,7 @@ class Suite:
             self._display.line(f"{plan.label}: inconclusive; running it once more, alone, with the same seed")
             folder = self._folders[plan.key]
             again = folder.with_name(f"{folder.name}{SECOND_RUN}")
-            second = await self._run_apart(_Job(plan, again, turn=2))
+            second = await self._run_apart(_Job(plan, again, attempt=2))
             results[plan.key] = self._note(replace(second, times_run=2, wall_s=first.wall_s + second.wall_s))
 
     async def _needed(self, job: _Job, results: Mapping[RunKey, ScenarioResult]) -> ScenarioResult:
@@ -257,12 +318,12 @@ class Suite:
         self._running.add(job)
         if self._interrupts:  # while it was being started
             self._interrupt(job)
+        placing = asyncio.create_task(self._place(job))
         try:
-            await asyncio.wait_for(self._follow(job), job.plan.expected_s + SECONDS_OVER_EXPECTED)
-        except TimeoutError:
-            self._display.line(f"{job.plan.label}: it takes too long; stopping it")
-            await self._end(job)
+            await self._follow(job)
         finally:
+            await end([placing])
+            job.place.give_back()
             self._running.discard(job)
         return self._result(job)
 
@@ -271,10 +332,21 @@ class Suite:
         write_file(job.directory / "plan.json", msgspec.json.encode(job.plan))
         write_file(job.directory / "run.log", b"")
         image = self._request.ground.image_of(job.plan) or "-"
-        words = (str(job.directory), f"{self._run}{job.turn}", image)
+        words = (str(job.directory), f"{self._run}{job.attempt}", image, IN_TURN)
         command = [*self._inside, *kit_files.command(self._request.run_module, *words)]
-        job.started = time.monotonic()
+        job.placed = time.monotonic()
         job.process = await self._request.start(command, job.directory / "run.log")
+
+    async def _place(self, job: _Job) -> None:
+        """Give it its turn when a place is free, and stop it where it then takes too long."""
+        await job.place.take()
+        job.placed = time.monotonic()
+        assert job.process is not None
+        if job.process.stdin is not None:
+            job.process.stdin.write(ITS_TURN)
+        await asyncio.sleep(job.plan.expected_s + SECONDS_OVER_EXPECTED)
+        self._display.line(f"{job.plan.label}: it takes too long; stopping it")
+        await self._end(job)
 
     async def _follow(self, job: _Job) -> None:
         process = job.process
@@ -282,11 +354,23 @@ class Suite:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             try:
-                self._display.progress(msgspec.json.decode(line, type=Progress))
+                progress = msgspec.json.decode(line, type=Progress)
             except (msgspec.DecodeError, msgspec.ValidationError):
                 job.said = redacted(line.decode(errors="replace").rstrip())
                 self._display.line(job.said)
+            else:
+                self._display.progress(progress)
+                self._make_room(job, progress.phase)
         await process.wait()
+
+    def _make_room(self, job: _Job, phase: str) -> None:
+        """For the next, as soon as what this run does now may happen beside it."""
+        if not job.ahead or phase not in _FAULTS_ARE_OVER:
+            return
+        job.begin.give_back()
+        if phase == TAKING_DOWN:
+            job.left = job.left or time.monotonic()
+            job.place.give_back()
 
     async def _end(self, job: _Job) -> None:
         process = job.process
@@ -305,7 +389,7 @@ class Suite:
             job.process.kill()
 
     def _result(self, job: _Job) -> ScenarioResult:
-        wall_s = time.monotonic() - job.started
+        wall_s = (job.left or time.monotonic()) - job.placed
         _blot_out(job.directory / "run.log")
         try:
             found = msgspec.msgpack.decode(

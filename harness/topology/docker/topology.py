@@ -498,14 +498,16 @@ class DockerTopology:
     def collect(self, into: Path) -> None:
         try:
             into.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for node in self._containers:
-                (into / f"{node}.log").write_text(self.logs(node, _COLLECTED_LINES), encoding="utf-8")
-                raw = daemon.read_file(self._inspected(node), compose.CONFIGURATION_FILE)
-                text = "# never started\n" if raw is None else raw.decode("utf-8", errors="replace")
-                (into / f"{node}.conf").write_text(redact(text, self.secrets), encoding="utf-8")
+            in_parallel(partial(self._collect_node, into), self._containers)
             self._collect_web(into.parent / "web")
         except OSError as error:
             raise EnvironmentFailure(f"{into}: expected to write logs there, found: {error}") from error
+
+    def _collect_node(self, into: Path, node: str) -> None:
+        (into / f"{node}.log").write_text(self.logs(node, _COLLECTED_LINES), encoding="utf-8")
+        raw = daemon.read_file(self._inspected(node), compose.CONFIGURATION_FILE)
+        text = "# never started\n" if raw is None else raw.decode("utf-8", errors="replace")
+        (into / f"{node}.conf").write_text(redact(text, self.secrets), encoding="utf-8")
 
     def _collect_web(self, into: Path) -> None:
         for name in self._web:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +19,10 @@ from harness.errors import EnvironmentFailure, UsageError
 from harness.many.enough import nothing_is_enough, sure_enough
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import Plan
-from harness.model.results import Progress, ScenarioResult, SuiteResult
+from harness.model.results import TAKING_DOWN, WAITING, Progress, ScenarioResult, SuiteResult
 from harness.model.scenario import Workload
 from harness.model.seams import Machine
-from harness.model.words import BackendKind, TopologyKind, Verdict
+from harness.model.words import BackendKind, Phase, TopologyKind, Verdict
 from harness.report.write import PLANNED, SUITE, write_record
 from harness.running.ground import Ground
 from harness.running.resuming import begun
@@ -122,6 +123,35 @@ def test_scenarios_run_side_by_side(tmp_path: Path) -> None:
     assert all(len(others) < 3 for others in attempts.beside.values())
     assert [one.name for one in suite.results] == ["one", "two", "three"]
     assert (suite.verdict, suite.exit_code) == (Verdict.PASS, 0)
+
+
+PHASES = ("starting", WAITING, Phase.BASELINE, Phase.FAULT, Phase.RECOVERY, Phase.AUDIT, TAKING_DOWN)
+TRAFFIC = {Phase.BASELINE, Phase.FAULT, Phase.RECOVERY, Phase.AUDIT}
+
+
+def test_next_run_starts_and_the_last_one_is_judged_beside_those_with_traffic(tmp_path: Path) -> None:
+    """No more have traffic than were asked for; the next starts once faults are over, and waits for the place."""
+    attempts = Scripted(phases=PHASES)
+    suite, _ = run(tmp_path, *(plan(f"run {n}") for n in range(5)), attempts=attempts)
+    assert suite.verdict is Verdict.PASS
+    with_traffic = [sum(phase in TRAFFIC for phase in now.values()) for now in attempts.seen]
+    assert max(with_traffic) == 2
+    assert max(map(len, attempts.seen)) > 2
+    for now in attempts.seen:
+        assert len(now) <= 4
+        assert sum(phase in {"starting", WAITING, Phase.BASELINE, Phase.FAULT} for phase in now.values()) <= 2
+    kept_waiting = [now for now in attempts.seen if WAITING in now.values()]
+    assert any(Phase.AUDIT in now.values() for now in kept_waiting)
+
+
+@pytest.mark.parametrize("options", [{"jobs": 1}, {"enough": lambda _: ""}])
+def test_nothing_starts_ahead_of_a_run_that_may_not_be_needed_or_is_to_be_alone(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """One at a time is one at a time, until its end; and of runs until it is sure none is begun in vain."""
+    attempts = Scripted(phases=PHASES)
+    run(tmp_path, *(plan(f"run {n}") for n in range(4)), attempts=attempts, **options)
+    assert max(map(len, attempts.seen)) == options.get("jobs", 2)
 
 
 def test_exclusive_scenarios_run_alone(tmp_path: Path) -> None:
