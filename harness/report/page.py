@@ -113,6 +113,7 @@ def index(suite: SuiteResult, since: Changes | None = None) -> str:
             line=suite_line(suite),
             columns=COLUMNS,
             since=since,
+            before={one.cell.first.key.cell: one.before for one in since.changed} if since else {},
             topologies=topologies,
             grid_rows=grid_rows,
             word_of=words.verdict_word,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
+from harness.report.changes import changes
 from harness.report.grid import NO_FAULT, grid
 from harness.report.page import index
 from tests.builders_results import result, suite
@@ -42,3 +43,13 @@ def test_the_page_links_each_run_from_its_place() -> None:
     assert '<a class="FAIL" href="./sentinel-kill/index.html" title="a &lt;b&gt;">BROKEN</a>' in html
     assert '<td data-column="cluster"><div><a class="PASS"' in html
     assert "Fault and topology" not in index(suite(replace(broken, faults=None)))
+
+
+def test_a_place_says_what_its_scenario_was_in_the_suite_before() -> None:
+    """Once for all runs of a scenario; nothing where it is as it was, or was not run then."""
+    kept, broken = run("sentinel", "kill"), run("sentinel", "kill", verdict=Verdict.FAIL)
+    same, new = replace(kept, file="same"), replace(broken, file="new")
+    now = suite(broken, replace(broken, seed=8), same, new)
+    html = index(now, changes(suite(kept, replace(kept, seed=8), same), now))
+    assert html.count("(before ") == 1
+    assert 'BROKEN</a> <span class="dim">(before kept 2 of 2)</span>' in html
