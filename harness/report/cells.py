@@ -146,6 +146,8 @@ def _why(cell: Cell) -> list[str]:
     undecided = sum(one.verdict is Verdict.INCONCLUSIVE for one in cell.runs)
     failed = sum(one.verdict is Verdict.ERROR for one in cell.runs)
     parts = [f"{count} {word}" for count, word in ((undecided, "inconclusive"), (failed, "error")) if count]
+    if len(cell.runs) > 1:  # with others that ran: enough of them did, or somebody stopped the suite
+        parts += dict.fromkeys(one.why for one in cell.runs if one.verdict is Verdict.SKIPPED and one.why)
     if cell.late and len(cell.runs) > 1:
         parts.append(f"no times of {cell.late} on a late machine")
     if cell.odd:

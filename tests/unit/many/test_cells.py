@@ -64,6 +64,13 @@ def test_the_one_run_that_broke_a_promise_is_named() -> None:
     assert "and 2 more" in cell_row(cell).why
 
 
+def test_runs_that_were_left_out_have_their_reason_once() -> None:
+    """It is what `--until-sure` found out."""
+    done, *left = repeated(Verdict.PASS, Verdict.SKIPPED, Verdict.SKIPPED)
+    (cell,) = cells_of([done, *(replace(one, why="not needed: 1 of 1 runs passed") for one in left)])
+    assert cell_row(cell).why.startswith("not needed: 1 of 1 runs passed; lost-session in 1 of 1 runs")
+
+
 def test_shares_say_what_is_not_ruled_out() -> None:
     """All kept is `at least`, none is `at most`, and whatever lies between has two ends."""
     texts = [
