@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
-from harness.many.enough import nothing_is_enough, sure_enough
+from harness.many.enough import nothing_is_enough, still_unsure, sure_enough
 from harness.model.plan import Plan
 from harness.model.results import Display, SuiteResult
 from harness.model.words import Verdict
@@ -106,6 +106,8 @@ def run(asked: RunRequest, display: Display, warn: Callable[[str], None]) -> Sui
         ),
         display,
     )
+    for said in still_unsure(asked.until_sure, suite.results) if asked.until_sure else ():
+        warn(said)
     try:
         write_suite(suite)
         point_latest(suite)

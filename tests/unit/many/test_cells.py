@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.many.cells import cells_of
+from harness.many.enough import still_unsure
 from harness.model.judgement import Interval, Window
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
@@ -69,6 +70,17 @@ def test_runs_that_were_left_out_have_their_reason_once() -> None:
     done, *left = repeated(Verdict.PASS, Verdict.SKIPPED, Verdict.SKIPPED)
     (cell,) = cells_of([done, *(replace(one, why="not needed: 1 of 1 runs passed") for one in left)])
     assert cell_row(cell).why.startswith("not needed: 1 of 1 runs passed; lost-session in 1 of 1 runs")
+
+
+def test_cell_whose_runs_are_not_enough_is_named() -> None:
+    """Whoever asked to be sure must not take a few kept runs for an answer."""
+    undecided = [Verdict.PASS, Verdict.PASS, Verdict.INCONCLUSIVE]
+    (said,) = still_unsure(0.9, repeated(*undecided))
+    assert said.endswith(
+        "not sure whether at least 90% of all runs pass: 2 of 2 decided runs did; it needs more of them (--repeat)"
+    )
+    assert not list(still_unsure(0.9, repeated(*[Verdict.FAIL] * 3)))
+    assert not list(still_unsure(0.9, repeated(*[Verdict.SKIPPED] * 2)))
 
 
 def test_shares_say_what_is_not_ruled_out() -> None:
