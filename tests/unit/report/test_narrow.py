@@ -69,7 +69,7 @@ def test_each_cell_names_its_column(made: Callable[[], str], rows_at_least: int)
 def test_page_without_room_for_a_table_hides_heads_and_scrolls_no_table() -> None:
     """The suite's table has a least width only where there is room for it."""
     html = index(suite(result()))
-    wide, narrow = html.split("@media (max-width: 48rem)")
+    wide, narrow = html.split("@media screen and (max-width: 48rem)")
     assert "thead { display: none; }" in narrow
     assert ".suite { min-width: 0; }" in narrow
     assert ".suite { min-width: 48rem; }" in wide
