@@ -166,13 +166,14 @@ class _Spans:
     """From when until when entries count; how many do, asked for any moments."""
 
     def __init__(self, entries: Sequence[_Entry], *, certain: bool) -> None:
-        spans = [
-            (one.put.done_us, one.counts_until_us) if certain else (one.put.first_us, one.over_us)
-            for one in entries
-            if one.put.certain or not certain
-        ]
-        self._from = sorted(begins for begins, ends in spans if begins < ends)
-        self._until = sorted(ends for begins, ends in spans if begins < ends)
+        if certain:
+            spans = [(one.put.done_us, one.counts_until_us) for one in entries if one.put.certain]
+            spans = [(begins, ends) for begins, ends in spans if begins < ends]
+        else:
+            # What was entered after its end counts for whoever asks for a moment before.
+            spans = [(min(one.put.first_us, one.over_us), one.over_us) for one in entries]
+        self._from = sorted(begins for begins, _ in spans)
+        self._until = sorted(ends for _, ends in spans)
 
     def throughout(self, from_us: float, until_us: float) -> int:
         """At least so many count all the time."""

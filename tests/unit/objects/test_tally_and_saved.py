@@ -62,7 +62,7 @@ def tallied(dice: random.Random) -> Past:
     entered, left = [], []
     for n in range(dice.randint(1, 8)):
         come = _done(dice, n, StepKind.PUT, str(n), dice.randint(0, LAST_US))
-        ends_us = come.change.sent_us + dice.choice((8, 25, 500))
+        ends_us = come.change.sent_us + dice.choice((-6, 8, 25, 500))  # -6: asked again until it was over
         entered.append((replace(come.change, ends_us=ends_us), come.at_us))
         if come.change.certain and dice.random() < 0.6:
             left.append(_done(dice, 100 + n, StepKind.DROP, str(n), come.change.done_us))
@@ -70,7 +70,7 @@ def tallied(dice: random.Random) -> Past:
     looks = []
     for n in range(dice.randint(1, 5)):
         sent_us = dice.randint(0, LAST_US + 40)
-        at_us, moment_us = sent_us + dice.randint(1, 9), sent_us - dice.randint(0, 3)
+        at_us, moment_us = sent_us + dice.randint(1, 9), sent_us - dice.choice((0, 3, 20))
         there = sum(
             come_us <= at_us < gone.get(change.value, FOREVER) and (change.ends_us or 0) > moment_us
             for change, come_us in entered
