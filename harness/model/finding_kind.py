@@ -41,6 +41,7 @@ class Premise(StrEnum):
     REPLICA = "a replica"
     EVICTION = "a memory limit and a policy that evicts sessions"
     IDLE_TIMEOUT = "an idle timeout"
+    ABSOLUTE_TIMEOUT = "an absolute timeout"
 
 
 class OutOf(StrEnum):

@@ -185,6 +185,7 @@ _PREMISES: Mapping[Premise, Callable[[RunKind], bool]] = {
     Premise.REPLICA: lambda run: run.inventory.replicas_of_a_shard > 0,
     Premise.EVICTION: _may_evict,
     Premise.IDLE_TIMEOUT: lambda run: run.workload.idle_timeout_s is not None,
+    Premise.ABSOLUTE_TIMEOUT: lambda run: run.workload.absolute_timeout_s > 0,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from harness.model.times import FOREVER
+
 RECOVERED_FOR_S = 1.0
 """A topology is recovered when every node and sentinel has agreed for so long."""
 
@@ -17,7 +19,8 @@ AUDIT_LONGEST_S = 300.0
 """Where sessions have no idle timeout; as long as one that nobody changed."""
 
 
-def audit_within_s(idle_timeout_s: float | None, elapsed_s: float) -> float:
+def audit_within_s(lives_s: float, elapsed_s: float) -> float:
     """The limit of an audit that begins so long after the first log-in: longer than the plan counts with only
-    where no session can expire meanwhile, since then nobody could tell lost from expired."""
-    return AUDIT_LONGEST_S if idle_timeout_s is None else max(AUDIT_WITHIN_S, idle_timeout_s - elapsed_s)
+    where no session can expire meanwhile, since then nobody could tell lost from expired. `lives_s`: how long
+    a session lives that nobody uses; `FOREVER`: none expires."""
+    return AUDIT_LONGEST_S if lives_s == FOREVER else max(AUDIT_WITHIN_S, lives_s - elapsed_s)

@@ -141,8 +141,14 @@ class Workload:
     arrivals: Arrivals = Arrivals.POISSON
     users: int = 200
     """Users that are logged in before the baseline starts."""
+    devices: int = 1
+    """Browsers of each user, each with a session of its own."""
+    think_time_s: float = 0.0
+    """How long a browser waits at least between two of its requests; 0: as chance has it."""
     idle_timeout_s: float | None = 300.0
     """None: sessions have no time to live, and end by a logout alone."""
+    absolute_timeout_s: float = 0.0
+    """A session ends at this age, however often it is used; 0: at none."""
     active_share: float = 1.0
     """Share of the users that keep using their session; the rest log in once and stay idle."""
     session_sizes: tuple[tuple[int, float], ...] = ()
@@ -167,9 +173,18 @@ class Workload:
     """Group the commands of one behaviour in MULTI/EXEC (redis-py's default); False: plain pipelines."""
 
     @property
+    def active_users(self) -> int:
+        return max(1, min(self.users, round(self.users * self.active_share)))
+
+    @property
     def ends_unused_s(self) -> float:
-        """How long a session lives that nobody uses."""
+        """How long a session lives by its idle timeout that nobody uses."""
         return FOREVER if self.idle_timeout_s is None else self.idle_timeout_s
+
+    @property
+    def shortest_life_s(self) -> float:
+        """The same, also by its absolute timeout."""
+        return min(self.ends_unused_s, self.absolute_timeout_s or FOREVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,8 @@ def compile(  # noqa: A001 - the stage's own word
     `findings` says what each kind of finding needs.
 
     Raises:
-        UsageError: the sessions can expire before they are audited.
+        UsageError: the sessions can expire before they are audited, or users think for longer than the rate
+            lets them.
     """
     inventory = inventory_of(scenario.deployment)
     wait_s = longest_client_wait_s(scenario.deployment, inventory)
@@ -63,7 +64,8 @@ def compile(  # noqa: A001 - the stage's own word
     )
     if plan.skip is not None:
         return plan
-    _check_idle_timeout(scenario, inventory)
+    _check_timeouts(scenario, inventory)
+    _check_think_time(scenario)
     return replace(plan, skip=_machine_misfit(plan, machine, fits))
 
 
@@ -145,12 +147,27 @@ def _machine_misfit(plan: Plan, machine: Machine, fits: Mapping[str, FaultFits])
     return None
 
 
-def _check_idle_timeout(scenario: Scenario, inventory: Inventory) -> None:
-    idle_s, end_s = scenario.workload.ends_unused_s, latest_end_s(scenario, inventory)
-    if scenario.audit_expiry or idle_s >= end_s:
+def _check_timeouts(scenario: Scenario, inventory: Inventory) -> None:
+    work, end_s = scenario.workload, latest_end_s(scenario, inventory)
+    if scenario.audit_expiry or work.shortest_life_s >= end_s:
         return
+    which = "idle_timeout" if work.ends_unused_s < end_s else "absolute_timeout"
+    found = f"expected at least {end_s:.0f}s, found {work.shortest_life_s:g}s"
     raise UsageError(
-        f"{scenario.file}: workload.idle_timeout: expected at least {end_s:.0f}s, found {idle_s:g}s: "
+        f"{scenario.file}: workload.{which}: {found}: "
         "sessions could expire before they are audited, and the kit could not distinguish lost from expired; "
         "raise it, shorten settle_within, or set audit_expiry: true if expiry is what is tested"
+    )
+
+
+def _check_think_time(scenario: Scenario) -> None:
+    work = scenario.workload
+    browsers = work.active_users * work.devices
+    longest_s = browsers / work.rate_per_s
+    if work.think_time_s <= longest_s:
+        return
+    raise UsageError(
+        f"{scenario.file}: workload.think_time: expected at most {longest_s:g}s, found "
+        f"{work.think_time_s:g}s: {browsers} browsers cannot send {work.rate_per_s:g} requests a second "
+        "and think for longer; raise users or devices, or lower rate"
     )

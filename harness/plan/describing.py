@@ -200,6 +200,16 @@ def _sizes(work: Workload) -> str:
     return f", sessions of {', '.join(sizes)}" if total else ""
 
 
+def _users(work: Workload) -> str:
+    devices = f" with {work.devices} devices each" if work.devices > 1 else ""
+    thinks = f" who think for {work.think_time_s:g} s" if work.think_time_s else ""
+    return f"{work.users} users{devices}{thinks}"
+
+
+def _age(work: Workload) -> str:
+    return f", absolute timeout {work.absolute_timeout_s:g} s" if work.absolute_timeout_s else ""
+
+
 def _workload(plan: Plan) -> str:
     work = plan.scenario.workload
     total = sum(work.mix.values())
@@ -209,8 +219,8 @@ def _workload(plan: Plan) -> str:
     needed = actors_needed(work, wait_s)
     capped = f" (capped at {ACTORS_MAX}; {needed} could be waiting)" if needed > ACTORS_MAX else ""
     return (
-        f"{work.rate_per_s:g}/s over {len(plan.web_servers)} web servers, {work.users} users, {_idle(work)}"
-        f"{_sizes(work)}: {mix}\n"
+        f"{work.rate_per_s:g}/s over {len(plan.web_servers)} web servers, {_users(work)}, {_idle(work)}"
+        f"{_age(work)}{_sizes(work)}: {mix}\n"
         f"              up to {plan.actors} clients at once{capped}; a request waits up to {wait_s:.1f} s"
     )
 

@@ -43,8 +43,8 @@ def _library_backoffs_s(client: ClientProfile) -> float:
 
 
 def actors_needed(workload: Workload, wait_s: float) -> int:
-    """At least one per operation that can be waiting, and per active user."""
-    return max(math.ceil(workload.rate_per_s * wait_s), round(workload.users * workload.active_share), 1)
+    """At least one per operation that can be waiting, and per browser of an active user."""
+    return max(math.ceil(workload.rate_per_s * wait_s), workload.active_users * workload.devices)
 
 
 def actors(workload: Workload, wait_s: float) -> int:

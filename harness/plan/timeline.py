@@ -81,7 +81,7 @@ def expected_faults(scenario: Scenario, inventory: Inventory) -> tuple[Expected,
 
 
 def seed_s(scenario: Scenario) -> float:
-    return 1.0 + scenario.workload.users / SEED_PER_S
+    return 1.0 + scenario.workload.users * scenario.workload.devices / SEED_PER_S
 
 
 def expected_s(scenario: Scenario, inventory: Inventory) -> float:

@@ -263,7 +263,7 @@ class _Recording:
 
     def _audit_within_s(self) -> float:
         elapsed_s = time.monotonic() - self._began
-        return audit_within_s(self._plan.scenario.workload.idle_timeout_s, elapsed_s)
+        return audit_within_s(self._plan.scenario.workload.shortest_life_s, elapsed_s)
 
     def _left_of_duration(self, baseline: float) -> float:
         duration_s = self._plan.scenario.duration_s

@@ -98,10 +98,27 @@ def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
         ),
         Field(key="users", reader=count(1, 100_000), help="users who are logged in before the baseline"),
         Field(
+            key="devices",
+            reader=count(1, 20),
+            help="browsers of each user, each with a session of its own; default 1",
+        ),
+        Field(
+            key="think_time",
+            attribute="think_time_s",
+            reader=POSITIVE_DURATION,
+            help="how long a browser waits at least between two of its requests",
+        ),
+        Field(
             key="idle_timeout",
             attribute="idle_timeout_s",
             reader=IDLE_TIMEOUT,
             help="a session that is not used for this long expires; none: it has no time to live",
+        ),
+        Field(
+            key="absolute_timeout",
+            attribute="absolute_timeout_s",
+            reader=POSITIVE_DURATION,
+            help="a session ends at this age, however often it is used",
         ),
         Field(
             key="session_size",

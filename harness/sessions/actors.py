@@ -1,6 +1,6 @@
-"""Who does things: users, who own sessions, and actors, who are their browser tabs. Plain state.
+"""Who does things: users' browsers, which own sessions, and actors, who are their tabs. Plain state.
 
-Several actors may share a user and so a session, as parallel requests of one browser do. An actor
+Several actors may share a browser and so a session, as parallel requests of one browser do. An actor
 has one operation in flight; the trap is its identity: after an operation of unknown outcome, which
 may end at any later time, the same tab must count as somebody new.
 """
@@ -17,6 +17,8 @@ EARLIER = 8
 
 
 class User:
+    """A user at one browser. With several devices there are several of the same name."""
+
     __slots__ = ("earlier", "name", "session")
 
     def __init__(self, name: str) -> None:

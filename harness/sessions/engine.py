@@ -1,9 +1,9 @@
 """The open-loop load: operations are due at planned times, whether or not earlier ones were answered.
 
-Latency counts from the due time, so a stall cannot hide behind a load that politely waits. Users
-own sessions; actors are their browser tabs: one operation in flight each, and after an unknown
-outcome an actor comes back under a new identity. What is due while its actor is busy waits, and is
-`not_sent` if its phase ends first. Users who are told to log in do so at once, in place of their
+Latency counts from the due time, so a stall cannot hide behind a load that politely waits. Browsers
+own sessions, one or more of each user; actors are their tabs: one operation in flight each, and after
+an unknown outcome an actor comes back under a new identity. What is due while its actor is busy waits,
+and is `not_sent` if its phase ends first. Users who are told to log in do so at once, in place of their
 actor's next turn, so that getting back in can be measured.
 
 Lives in one event loop; `set_sides`, `kill_web_server`, `start_web_server` and everything that only
@@ -71,12 +71,16 @@ class LoadEngine:
         self._now_us = clock.now_us
         self._fleet: Application = application or Fleet(plan, topology, record, clock, share)
         self._share = share
-        users = [User(f"u{number}") for number in range(workload.users)]
-        active = max(1, min(len(users), round(workload.users * workload.active_share)))
-        self._actors = [Actor(number, users[number % active]) for number in range(max(plan.actors, active))]
-        idle = [Actor(number, users[number]) for number in range(active, len(users))]
-        self._users = set(share.part(users))
-        self._seeders = share.part(self._actors[:active] + idle)
+        each = workload.devices
+        browsers = [User(f"u{number // each}") for number in range(workload.users * each)]
+        active = self._active = workload.active_users * each
+        actors = range(max(plan.actors, active))
+        self._actors = [Actor(number, browsers[number % active]) for number in actors]
+        idle = [Actor(number, browsers[number]) for number in range(active, len(browsers))]
+        mine = [number for number in range(len(browsers)) if share.has(number // each)]
+        self._users = {browsers[number] for number in mine}
+        seeders = self._actors[:active] + idle
+        self._seeders = [seeders[number] for number in mine]
         self._phase = Phase.SEED
         self._counters = Counters()
         self._ids = itertools.count(share.first_id)
@@ -155,6 +159,7 @@ class LoadEngine:
         planned = turns(
             self._workload,
             actors=len(self._actors),
+            browsers=self._active,
             web_servers=len(self._plan.web_servers),
             seed=self._plan.seed,
         )

@@ -231,6 +231,7 @@ def _rules(plan: Plan, *, cluster: bool) -> Rules:
     workload, client = plan.scenario.workload, plan.scenario.deployment.client
     return Rules(
         idle_timeout_s=workload.idle_timeout_s,
+        absolute_timeout_s=workload.absolute_timeout_s,
         witnesses=workload.witnesses,
         guarded_writes=workload.guarded_writes,
         transactions=workload.transactions,

@@ -8,13 +8,15 @@ that one is lost, the session never ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.application import THEMES
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
+from harness.model.times import FOREVER
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.redis_wire.ballast import BALLAST, ballast
+from harness.redis_wire.ends import ENDS, ends_us
 from harness.redis_wire.keys import index_key
 from harness.sessions.commands import WITNESS_OUTLIVES_S, expire
 from harness.sessions.exchange import Command
@@ -56,19 +58,20 @@ async def create(request: Request, created: Step) -> None:
     if rules.session_sizes:
         fields[BALLAST] = ballast(chosen_size(rules.session_sizes, request.dice))
     make: Command = ("HSET", session.key, *(text for pair in fields.items() for text in pair))
+    lives_s = left_s(request, fields)
     witness = request.witness(created)
-    if rules.idle_timeout_s is None:
+    if lives_s == FOREVER:
         await request.together(created, [make, *witness])
         return
-    timeout = expire(session.key, rules.idle_timeout_s)
+    timeout = expire(session.key, lives_s)
     if witness:
-        witness.append(expire(session.witness_key, rules.idle_timeout_s + WITNESS_OUTLIVES_S))
+        witness.append(expire(session.witness_key, lives_s + WITNESS_OUTLIVES_S))
     if rules.transactions:
-        created.ttl_ms = round(rules.idle_timeout_s * 1000)
+        created.ttl_ms = round(lives_s * 1000)
         await request.together(created, [make, timeout, *witness])
         return
     limited = request.step(StepKind.TOUCH, session.key)
-    limited.ttl_ms = round(rules.idle_timeout_s * 1000)
+    limited.ttl_ms = round(lives_s * 1000)
     _, answer = await request.apart((created, (make,)), (limited, (timeout,)), before=witness)
     limited.effective = None if answer is None else answer[0] == 1
 
@@ -86,6 +89,14 @@ async def enter_in_index(request: Request) -> None:
         entered.effective = answer[0] == 1
 
 
+def left_s(request: Request, fields: Mapping[str, str]) -> float:
+    """How long a session with these fields may live from now on unless it is used again; `FOREVER`: nothing
+    ends it."""
+    idle_s, over_us = request.rules.idle_timeout_s, ends_us(fields)
+    lives_s = FOREVER if idle_s is None else idle_s
+    return lives_s if over_us is None else min(lives_s, (over_us - request.now_us()) / 1e6)
+
+
 def identity(request: Request) -> dict[str, str]:
     """Written by log-in only; a key without these is no session."""
     return {"sid": request.session.id, "user_id": request.user, "generation": str(request.operation)}
@@ -94,7 +105,9 @@ def identity(request: Request) -> dict[str, str]:
 def registers(request: Request) -> dict[str, str]:
     """The first value of every register; each carries its version."""
     dice, version = request.dice, request.operation
-    return {
+    age_s = request.rules.absolute_timeout_s
+    over = {ENDS: f"{version}:{request.now_us() + round(age_s * 1e6)}"} if age_s else {}
+    return over | {
         "created": f"{version}:{dice % 1_000_000}",
         "ip": f"{version}:{address(dice)}",
         "agent": f"{version}:{address(dice)}",

@@ -72,6 +72,8 @@ class Rules:
 
     idle_timeout_s: float | None
     """None: sessions have no time to live."""
+    absolute_timeout_s: float = 0.0
+    """0: a session may become as old as it likes."""
     witnesses: bool
     guarded_writes: bool
     transactions: bool

@@ -2,8 +2,8 @@
 
 Somebody may have planted the old id in the user's browser, and waits for the user to log in with it: session
 fixation. So the data are copied under a fresh id, and the old key is deleted; both decide. The new one has
-an identity of its own. What is written to the old one meanwhile is lost with it, as in the applications that
-do this.
+an identity of its own, and the age of the old one. What is written to the old one meanwhile is lost with it,
+as in the applications that do this.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from harness.model.records import Step
 from harness.model.scenario import Declaration
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.redis_wire.keys import index_key
-from harness.sessions.log_in import create, enter_in_index, identity
+from harness.sessions.log_in import create, enter_in_index, identity, left_s
 from harness.sessions.logout import note_deleted
 from harness.sessions.read import note_seen, told_by_seen
 from harness.sessions.request import OK, PLEASE_LOG_IN, Request, Session, told_by
@@ -33,6 +33,8 @@ class RotateSession:
         assert old is not None
         seen = await _read(request, old)
         told = told_by_seen(seen, request.user)
+        if told == OK and left_s(request, seen.saw or {}) <= 0:
+            told = PLEASE_LOG_IN
         if told != OK:
             if told == PLEASE_LOG_IN:  # nothing to copy: no session was made
                 seen.deciding, seen.effective = True, False

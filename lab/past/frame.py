@@ -33,6 +33,8 @@ THREE_NODES = (
 class Frame:
     # What the run is about.
     idle_s: float = 300.0
+    age_s: float = 0.0
+    """The absolute timeout; 0: none."""
     engine: str = "Redis 7.0.15"
     witnesses: bool = True
     guarded: bool = True
@@ -73,6 +75,7 @@ class Frame:
             shows=self.shows,
             workload=Workload(
                 idle_timeout_s=self.idle_s,
+                absolute_timeout_s=self.age_s,
                 mix=self.mix,
                 witnesses=self.witnesses,
                 guarded_writes=self.guarded,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.checks.facts.step_effects import IDENTITY
 from harness.model.records import Step
 from harness.model.words import StepKind
+from harness.redis_wire.ends import ENDS, ends_us
 from harness.redis_wire.keys import index_key, session_key
 from lab.past.doing import Doing, Steps
 from lab.past.frame import Frame
@@ -25,17 +27,25 @@ def _step(does: StepKind, doing: Doing, command: str, *, deciding: bool = True) 
     )
 
 
+def _lives_us(idle_s: float, fields: Mapping[str, str], now_us: float) -> float:
+    over_us = ends_us(fields)
+    return idle_s * 1e6 if over_us is None else min(idle_s * 1e6, over_us - now_us)
+
+
 def log_in(frame: Frame) -> Steps:
     def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
         version = str(doing.id)
         wrote = {name: f"{version}:{name}" for name in ("created", "ip", "agent", "theme")}
+        if frame.age_s:
+            wrote[ENDS] = f"{version}:{round(now_us + frame.age_s * 1e6)}"
         fields = {"sid": doing.sid, "user_id": doing.user, "generation": version, **wrote}
-        data.sessions[doing.sid] = Hash(fields, now_us + frame.idle_s * 1e6)
+        lives_us = _lives_us(frame.idle_s, fields, now_us)
+        data.sessions[doing.sid] = Hash(fields, now_us + lives_us)
         if frame.witnesses:
             data.witnesses.setdefault(doing.sid, []).append(version)
         data.indexes.setdefault(doing.user, set()).add(doing.sid)
         create = _step(StepKind.CREATE, doing, "MULTI HSET EXPIRE RPUSH EXPIRE EXEC")
-        create.wrote, create.effective, create.ttl_ms = wrote, True, round(frame.idle_s * 1000)
+        create.wrote, create.effective, create.ttl_ms = wrote, True, round(lives_us / 1000)
         create.witness = version if frame.witnesses else None
         listed = _step(StepKind.INDEX_ADD, doing, "SADD EXPIRE", deciding=False)
         listed.member, listed.effective, listed.key = doing.sid, True, index_key(doing.user)
@@ -56,16 +66,19 @@ def read(data: Data, now_us: float, doing: Doing) -> list[Step]:
     return [look(data, now_us, doing)]
 
 
-def touch(idle_s: float) -> Steps:
+def touch(idle_s: float, *, whole: bool) -> Steps:
+    """`whole`: it gives the idle timeout also where less is left of the session's age."""
+
     def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
         looked = look(data, now_us, doing)
         looked.deciding = False
         touched = _step(StepKind.TOUCH, doing, "EXPIRE")
-        touched.ttl_ms = round(idle_s * 1000)
         found = data.session(doing.sid, now_us)
+        lives_us = _lives_us(idle_s, {} if found is None or whole else found.fields, now_us)
+        touched.ttl_ms = round(lives_us / 1000)
         touched.effective = found is not None
         if found is not None:
-            found.ends_us = now_us + idle_s * 1e6
+            found.ends_us = now_us + lives_us
         return [looked, touched]
 
     return steps
@@ -151,8 +164,9 @@ def rotate(frame: Frame, old: str) -> Steps:
         create, listed = log_in(frame)(data, now_us, doing)
         kept = {name: value for name, value in seen.saw.items() if name not in IDENTITY}
         create.wrote = kept
-        made = data.sessions[doing.sid].fields
-        data.sessions[doing.sid].fields = {name: made[name] for name in IDENTITY} | kept
+        made, lives_us = data.sessions[doing.sid], _lives_us(frame.idle_s, kept, now_us)
+        made.fields = {name: made.fields[name] for name in IDENTITY} | kept
+        made.ends_us, create.ttl_ms = now_us + lives_us, round(lives_us / 1000)
         destroy, removed = logout(data, now_us, replace(doing, sid=old))
         return [seen, create, destroy, listed, removed]
 

@@ -67,10 +67,10 @@ class Past(ByHand):
     def read(self, sid: str, at: float, **how: Any) -> Doing:
         return self._do("read", OperationKind.READ, self.users[sid], sid, at, session_steps.read, how)
 
-    def touch(self, sid: str, at: float, **how: Any) -> Doing:
-        return self._do(
-            "touch", OperationKind.TOUCH, self.users[sid], sid, at, session_steps.touch(self.idle_s), how
-        )
+    def touch(self, sid: str, at: float, *, whole: bool = False, **how: Any) -> Doing:
+        """`whole`: without a look at the session's age."""
+        steps = session_steps.touch(self.idle_s, whole=whole)
+        return self._do("touch", OperationKind.TOUCH, self.users[sid], sid, at, steps, how)
 
     def change(self, sid: str, at: float, *fields: str, **how: Any) -> Doing:
         steps = session_steps.change(self, fields or ("theme",))

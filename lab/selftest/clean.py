@@ -7,7 +7,7 @@ A topology is kept over the runs of a worker and emptied in between; everything 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import redis
@@ -48,11 +48,14 @@ BESIDE = {
 
 SETTING = Setting(
     mix={**FULL_MIX, **BESIDE},
-    users=40,
+    users=20,
+    devices=2,
     retries=3,
     # A host that stalls for longer than a lease makes its holder overrun it: a true finding.
     options={"lock": {"lease": "120s"}, "lead-job": {"lease": "120s", "term": "300ms"}},
 )
+AGED = replace(SETTING, absolute_timeout_s=2.0)
+"""The same with sessions that are over before the run is."""
 KINDS = tuple(str(kind) for kind in TopologyKind)
 
 
@@ -79,7 +82,8 @@ class Clean:
 def run(kind: str, seed: int, *, topology: Topology, directory: Path) -> Clean:
     """One run in `directory`."""
     directory.mkdir(parents=True)
-    plan = plan_of(scenario_of(SETTING, kind), seed=seed, directory=directory)
+    setting = AGED if seed % 4 == 0 else SETTING
+    plan = plan_of(scenario_of(setting, kind), seed=seed, directory=directory)
     for client in primaries(topology):
         client.flushall()
         client.close()

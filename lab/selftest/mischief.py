@@ -62,6 +62,9 @@ class Setting:
     users: int = 24
     socket_timeout_s: float = 2.0
     retries: int = 0
+    devices: int = 1
+    absolute_timeout_s: float = 0.0
+    """0: none. Sessions may be over before the audit, if it is as short as a run."""
     redis: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
     """Behaviour -> its options, as a scenario file spells them."""

@@ -2,7 +2,7 @@
 
 People arrive at random; every attempt is executed at a moment of its own, between sent and answered
 or, where no answer came, later or never.
-Per history, drawn from the seed: idle timeouts that run out or do not, a clock of one microsecond or
+Per history, drawn from the seed: timeouts that run out or do not, a clock of one microsecond or
 one millisecond, a wall clock that drifts, a primary that is killed and replaced without any loss. By
 construction no promise is broken, so whatever the checks find is a false alarm; except that they may say
 who was put out because touches failed while the timeout ran out: the store knows who that can be.
@@ -21,6 +21,7 @@ from harness.model.attempt_results import REPLY
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
+from harness.redis_wire.ends import ENDS
 from lab.selftest.model_objects import Begun, Crowd, ObjectStore
 from lab.selftest.model_store import Known, Store, Tried
 from lab.selftest.model_surroundings import Surroundings
@@ -30,6 +31,8 @@ ROUGH_USERS, ROUGH_SMOOTH = 20, 0.5
 """So much overlaps that a wrong rule about repeated attempts showed once in 10,000 operations instead of
 700,000."""
 RATE_PER_S = 2500.0
+AGED_SHARE = 1 / 2
+"""Of the histories whose idle timeouts run out have an absolute timeout."""
 ITEMS = tuple(f"cart:{n}" for n in range(6))
 SETTLED_US = 6_000_000
 
@@ -41,14 +44,15 @@ class Model:
 
     def __init__(self, seed: int, *, rough: bool = False) -> None:
         self.dice = random.Random(f"model {seed}")
-        self.around = Surroundings(self.dice)
+        aged = random.Random(f"age {seed}").random() < AGED_SHARE
+        self.around = Surroundings(self.dice, aged=aged)
         if rough:
             self.around.smooth = ROUGH_SMOOTH
         self._users = ROUGH_USERS if rough else USERS
         self._clock_us = self.around.clock_us
         self._agenda: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._pushed = 0
-        self.store = Store(self._users, self.around.wall_ms, self.around.idle_ms)
+        self.store = Store(self._users, self.around.wall_ms)
         self._crowd = Crowd(
             self.dice,
             ObjectStore(self.around.wall_ms),
@@ -101,7 +105,10 @@ class Model:
 
     def _log_in(self, number: int, now_us: int, user: int) -> None:
         sid = f"{self.dice.getrandbits(128):032x}"
-        session = Known(sid, f"session:{{{sid}}}", user, number)
+        over_us = self._clock_us(now_us) + self.around.age_ms * 1000
+        session = Known(
+            sid, f"session:{{{sid}}}", user, number, over_us if self.around.age_ms else float("inf")
+        )
         self._all.append(session)
         create = self._step(StepKind.CREATE, session, "MULTI HSET EXPIRE RPUSH EXPIRE EXEC", number)
         version = f"{number}:"
@@ -111,7 +118,9 @@ class Model:
             "agent": version + "a",
             "theme": version + "l",
         }
-        create.ttl_ms = self.around.idle_ms
+        if self.around.age_ms:
+            create.wrote[ENDS] = f"{version}{over_us}"
+        create.ttl_ms = self._left_ms(session, now_us)
         tried = self._try(now_us, again=True)
         operation = self._begin(number, now_us, "log-in", OperationKind.LOGIN, session, tried, create)
         operation.generation = 0
@@ -131,10 +140,18 @@ class Model:
         if tried.outcome is ACKED:
             self._later(tried.executed_us, self._read, session, step)
 
+    def _left_ms(self, session: Known, now_us: int) -> int:
+        """What a touch may give it."""
+        return int(min(self.around.idle_ms, (session.ends_us - self._clock_us(now_us)) / 1000))
+
     def _touch(self, number: int, now_us: int, session: Known) -> None:
+        if self._left_ms(session, now_us) <= 0:  # its user is told to log in
+            self._look(number, now_us, session)
+            self._now_knows(now_us, session.user, None, session)
+            return
         look = self._step(StepKind.READ, session, "HGETALL PTTL", None, deciding=False)
         step = self._step(StepKind.TOUCH, session, "EXPIRE", None)
-        step.ttl_ms = self.around.idle_ms
+        step.ttl_ms = self._left_ms(session, now_us)
         tried = self._try(now_us, again=True)
         self._begin(number, now_us, "touch", OperationKind.TOUCH, session, tried, look, step)
         if tried.outcome is ACKED:

@@ -34,6 +34,8 @@ class Known(NamedTuple):
     key: str
     user: int
     generation: int
+    ends_us: float = float("inf")
+    """When its absolute timeout is over, by the client's clock."""
 
 
 class Tried(NamedTuple):
@@ -53,9 +55,8 @@ class Tried(NamedTuple):
 class Store:
     """`wall_ms`: what the nodes' clock shows at a moment of the run."""
 
-    def __init__(self, users: int, wall_ms: Callable[[int], int], idle_ms: int) -> None:
+    def __init__(self, users: int, wall_ms: Callable[[int], int]) -> None:
         self._wall_ms = wall_ms
-        self._idle_ms = idle_ms
         self.kept: dict[str, Kept] = {}
         self.index: list[set[str]] = [set() for _ in range(users)]
         self.failed_touches: set[str] = set()
@@ -69,7 +70,7 @@ class Store:
         fields = {} if kept.fields is None else kept.fields
         identity = {"sid": session.id, "user_id": f"u{session.user}", "generation": number}
         kept.fields = {**fields, **identity, **step.wrote}
-        kept.until_ms = self._wall_ms(at_us) + self._idle_ms
+        kept.until_ms = self._wall_ms(at_us) + (step.ttl_ms or 0)
         kept.traces.append(number)
 
     def read(self, at_us: int, session: Known, step: Step) -> None:
@@ -84,7 +85,7 @@ class Store:
         now_ms = self._wall_ms(at_us)
         kept = self._alive(session, now_ms)
         if kept is not None:
-            kept.until_ms = now_ms + self._idle_ms
+            kept.until_ms = now_ms + (step.ttl_ms or 0)
         if answered:
             step.effective = kept is not None
 

@@ -35,6 +35,8 @@ GAVE_UP_US = 200_000
 PAUSE_US = 100_000
 TRIES = 4
 OLD, NEW = "redis-1", "redis-2"
+EXPIRING_MS = 4_000
+"""An idle timeout that runs out."""
 SAMPLE_EVERY_US = 100_000
 
 PUT_OUT_BY_OUTAGE = Expectation(
@@ -48,10 +50,12 @@ Redis is broken."""
 
 
 class Surroundings:
-    def __init__(self, dice: random.Random) -> None:
+    def __init__(self, dice: random.Random, *, aged: bool = False) -> None:
         self._dice = dice
         self.coarse_us = dice.choice((1, 1, 1000))
-        self.idle_ms = dice.choice((300_000, 300_000, 4_000))
+        self.idle_ms = dice.choice((300_000, 300_000, EXPIRING_MS))
+        self.age_ms = 6_000 if aged and self.idle_ms == EXPIRING_MS else 0
+        """The absolute timeout; 0: none."""
         self._drift = dice.choice((0.0, 0.0, 1e-4, -1e-4))
         self.fails = dice.random() < 0.5
         self.smooth = dice.choice((0.96, 0.995, 0.999))
@@ -159,7 +163,7 @@ class Surroundings:
         end_us: int,
         objects: ObjectStore,
     ) -> History:
-        past = Past(idle_s=self.idle_ms / 1000)
+        past = Past(idle_s=self.idle_ms / 1000, age_s=self.age_ms / 1000)
         if self.fails:
             past.fault(self._gone_us / 1e6, kind="kill")
         settled_us = end_us - 5_000_000

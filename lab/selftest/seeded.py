@@ -88,6 +88,12 @@ def scenario_of(setting: Setting, kind: str = "single", engine: str | None = Non
             "web_servers": 2,
             "rate": f"{RATE_PER_S}/s",
             "users": setting.users,
+            "devices": setting.devices,
+            **(
+                {"absolute_timeout": f"{setting.absolute_timeout_s * 1000:.0f}ms"}
+                if setting.absolute_timeout_s
+                else {}
+            ),
             "mix": {name: weight for name, weight in setting.mix.items() if weight},
             **(
                 {"options": {name: dict(each) for name, each in setting.options.items()}}
@@ -96,6 +102,7 @@ def scenario_of(setting: Setting, kind: str = "single", engine: str | None = Non
             ),
         },
         "faults": [],
+        "audit_expiry": bool(setting.absolute_timeout_s),
         "expect": {},
     }
 

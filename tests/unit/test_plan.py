@@ -136,6 +136,25 @@ def test_idle_timeout_that_could_run_out_is_refused(tmp_path: Path) -> None:
     assert plan_of(read(tmp_path, overrides=["workload.idle_timeout=30s", "audit_expiry=true"])).skip is None
 
 
+def test_absolute_timeout_that_could_run_out_is_refused(tmp_path: Path) -> None:
+    """The shorter of the two decides, and the plan says both."""
+    with pytest.raises(UsageError, match=r"workload\.absolute_timeout: expected at least \d+s, found 20s"):
+        plan_of(read(tmp_path, overrides=["workload.absolute_timeout=20s"]))
+    plan = plan_of(read(tmp_path, overrides=["workload.absolute_timeout=8h"]))
+    assert "idle timeout 300 s, absolute timeout 28800 s" in describe(plan, VOCABULARY)
+
+
+def test_think_time_that_the_rate_leaves_no_room_for_is_refused(tmp_path: Path) -> None:
+    """200 users of two devices can send 400 requests in a think time, and no more."""
+    load = ["workload.rate=100/s", "workload.users=200", "workload.devices=2"]
+    plan = plan_of(read(tmp_path, overrides=[*load, "workload.think_time=4s"]))
+    assert "200 users with 2 devices each who think for 4 s" in describe(plan, VOCABULARY)
+    with pytest.raises(
+        UsageError, match=r"workload\.think_time: expected at most 4s, found 5s: 400 browsers"
+    ):
+        plan_of(read(tmp_path, overrides=[*load, "workload.think_time=5s"]))
+
+
 def test_settle_within_counts_towards_the_idle_timeout(tmp_path: Path) -> None:
     """Not the typical but the latest end of the run decides."""
     assert plan_of(read(tmp_path, overrides=["workload.idle_timeout=100s"])).skip is None
@@ -149,11 +168,9 @@ def test_an_audit_takes_no_longer_than_the_plan_counts_with(tmp_path: Path) -> N
     scenario = read(tmp_path)
     latest_s = latest_end_s(scenario, inventory_of(scenario.deployment))
     begins_s = latest_s - AUDIT_WITHIN_S
-    assert audit_within_s(idle_timeout_s=latest_s, elapsed_s=begins_s) == pytest.approx(AUDIT_WITHIN_S)
-    assert audit_within_s(idle_timeout_s=4.0, elapsed_s=begins_s) == AUDIT_WITHIN_S
-    assert audit_within_s(idle_timeout_s=latest_s + 60, elapsed_s=begins_s) == pytest.approx(
-        AUDIT_WITHIN_S + 60
-    )
+    assert audit_within_s(lives_s=latest_s, elapsed_s=begins_s) == pytest.approx(AUDIT_WITHIN_S)
+    assert audit_within_s(lives_s=4.0, elapsed_s=begins_s) == AUDIT_WITHIN_S
+    assert audit_within_s(lives_s=latest_s + 60, elapsed_s=begins_s) == pytest.approx(AUDIT_WITHIN_S + 60)
 
 
 def test_fault_that_does_not_fit_the_machine_is_a_reason_to_skip(tmp_path: Path) -> None:

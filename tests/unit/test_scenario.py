@@ -45,7 +45,10 @@ workload:
   rate: 90/min
   arrivals: constant
   users: 10
+  devices: 2
+  think_time: 500ms
   idle_timeout: 5min
+  absolute_timeout: 8h
   active_share: 80%
   mix: {log-in: 1, read: 2.5, cart: 0}
   options: {cart: {items: 5}}
@@ -102,6 +105,7 @@ def test_full_file_is_read(tmp_path: Path) -> None:
         Arrivals.CONSTANT,
         300.0,
     )
+    assert (workload.devices, workload.think_time_s, workload.absolute_timeout_s) == (2, 0.5, 28_800.0)
     assert (workload.active_share, workload.transactions) == (0.8, False)
     assert (scenario.duration_s, scenario.settle_within_s) == (20.0, 60.0)
     assert scenario.audit_expiry
@@ -126,7 +130,7 @@ def test_faults_are_read_in_order(tmp_path: Path) -> None:
         for_s=12.0,
         options={"with": "web-1"},
         traits=FAULTS["isolate"].declaration.traits,
-        line=33,
+        line=36,
     )
     assert [step.start for step in faults[1:]] == [
         Start(event="promoted", offset_s=2.0),

@@ -46,6 +46,7 @@ from harness.model.times import FOREVER, NEVER
 from harness.model.words import FRONT_DOOR, NodeRole, OperationKind, Outcome, StepKind
 from harness.objects.kind import ON_OBJECTS
 from harness.objects.lease import ON_LEASES
+from harness.redis_wire.ends import ends_us
 
 WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
 
@@ -102,6 +103,12 @@ class Timeline:
     def named(self) -> str:
         """For sentences: enough of its id to find it again with `why`."""
         return f"session {self.session[:8]} of {self.user}"
+
+    @property
+    def ends_us(self) -> float:
+        """When its absolute timeout is over, by the application's clock."""
+        told = (ends_us(one.step.wrote) for one in self.creations)
+        return max((at for at in told if at is not None), default=FOREVER)
 
     @property
     def created(self) -> StepEffect | None:

@@ -1,8 +1,9 @@
-"""When a session must still live and when it must be gone: idle timeouts as intervals.
+"""When a session must still live and when it must be gone: timeouts as intervals.
 
 An effect in [s, d] that sets a timeout T promises a deadline in [s + T - e, d + T + e], where e is
 the tolerance of `Timelines`. Of several, the last one holds; which one was last is not always known, so
-`earliest` and `latest` bound what any order could have left behind. Engines before Redis 7.0 count T anew
+`earliest` and `latest` bound what any order could have left behind. With an absolute timeout each T is what
+was left, and the session says itself when it is over. Engines before Redis 7.0 count T anew
 on every replica: what seems late is held against `replayed_timeouts` before it is called so.
 
 Trap: a look travels before the touch in the same pipeline, so its own touch never explains it.
@@ -14,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from harness.checks.facts.back_door import keys_on_nodes
-from harness.checks.facts.causes import discarded, of_loss, of_old_answer
+from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.facts.replayed_timeouts import replayed_us
 from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
@@ -24,13 +25,21 @@ from harness.checks.wording import give_or_take
 from harness.model.finding_kind import FindingKind, FindingTrait, Premise
 from harness.model.judgement import Finding
 from harness.model.times import FOREVER, NEVER
-from harness.model.words import FindingSide, StepKind
+from harness.model.words import Cause, FindingSide, StepKind
 
 OUTLIVED_TIMEOUT = FindingKind(
     name="outlived-timeout",
     side=FindingSide.OPEN,
     sentence="a session works after its idle timeout",
     premises=frozenset({Premise.IDLE_TIMEOUT}),
+    traits=(FindingTrait.BREAKS_SESSION, FindingTrait.OF_DEADLINES),
+)
+
+OUTLIVED_AGE = FindingKind(
+    name="outlived-age",
+    side=FindingSide.OPEN,
+    sentence="a session works after its absolute timeout",
+    premises=frozenset({Premise.ABSOLUTE_TIMEOUT}),
     traits=(FindingTrait.BREAKS_SESSION, FindingTrait.OF_DEADLINES),
 )
 
@@ -51,6 +60,7 @@ class Deadlines:
         setters = timeline.setters
         timeouts = [_timeout_us(one) for one in setters]
         self.known = bool(setters)
+        self._setters = setters
         self._shortest_us = min(timeouts, default=0)
         self.longest_us = max(timeouts, default=0)
         acked = sorted((one for one in setters if one.certain), key=lambda one: one.done_us)
@@ -73,25 +83,58 @@ class Deadlines:
 
     def earliest_us(self, touch: StepEffect) -> float:
         """The session lives until then at least, if this touch took effect and none was lost."""
-        return touch.sent_us + self._shortest_us - self.tolerance_us
+        if self._shortest_us == self.longest_us:
+            return touch.sent_us + self._shortest_us - self.tolerance_us
+        ends_us = (
+            max(one.first_us, touch.sent_us) + _timeout_us(one)
+            for one in self._setters
+            if one is touch or one.until_us >= touch.sent_us
+        )
+        return min(ends_us) - self.tolerance_us
 
     def promised_us(self) -> float:
         """After that no acked effect promises anything; unanswered ones never did."""
-        done_us = self._acked_done[-1] if self._acked_done else NEVER
-        return done_us + self.longest_us + self.tolerance_us
+        ends_us = (one.done_us + _timeout_us(one) for one in self._setters if one.certain)
+        return max(ends_us, default=NEVER) + self.tolerance_us
 
     def latest_us(self, sight: Sight) -> float:
         """The session is gone by then, unless something begun since keeps it."""
         n = bisect_left(self._begun_first, sight.sent_us)
         if not n:
             return FOREVER  # it is only being made
-        return min(self._begun_until[n - 1], sight.done_us) + self.longest_us + self.tolerance_us
+        if self._shortest_us == self.longest_us:
+            return min(self._begun_until[n - 1], sight.done_us) + self.longest_us + self.tolerance_us
+        last = self.last_touch(sight.sent_us)
+        ends_us = (
+            min(one.until_us, sight.done_us) + _timeout_us(one)
+            for one in self._begun[:n]
+            if last is None or one.until_us >= last.sent_us
+        )
+        return max(ends_us) + self.tolerance_us
 
     def latest_anew_us(self, timelines: Timelines, sight: Sight) -> float:
         """The same, where the node that answered may have counted the timeouts anew."""
         n = bisect_left(self._begun_first, sight.sent_us)
-        executed_us = max((replayed_us(timelines, one, sight) for one in self._begun[:n]), default=FOREVER)
-        return executed_us + self.longest_us + self.tolerance_us
+        ends_us = (replayed_us(timelines, one, sight) + _timeout_us(one) for one in self._begun[:n])
+        return max(ends_us, default=FOREVER) + self.tolerance_us
+
+    def over_us(self, timelines: Timelines, sight: Sight, ends_us: float) -> float:
+        """When a session is over whose age ends then: later, where a request that gave it no more than was
+        left reached the node late."""
+        n = bisect_left(self._begun_first, sight.sent_us)
+        late_us = (
+            replayed_us(timelines, one, sight) + _timeout_us(one)
+            for one in self._begun[:n]
+            if _timeout_us(one) <= ends_us - _asked_us(one)
+        )
+        return max([ends_us, *late_us]) + self.tolerance_us
+
+    def too_long(self, sight: Sight, ends_us: float) -> StepEffect | None:
+        """The last one before a look that asked for more than was left of its age."""
+        n = bisect_left(self._begun_first, sight.sent_us)
+        return next(
+            (one for one in reversed(self._begun[:n]) if _timeout_us(one) > ends_us - _asked_us(one)), None
+        )
 
     def may_be_stretched(self, sight: Sight) -> bool:
         """Whether another touch was begun while the look was under way."""
@@ -105,6 +148,12 @@ class Deadlines:
         """Whether some earlier touch's deadline lies between the last sight and an absence."""
         n = bisect_right(self._begun_first, absent.done_us - self._shortest_us + self.tolerance_us)
         return n > 0 and self._begun_until[n - 1] + self.longest_us + self.tolerance_us >= since_us
+
+
+def _asked_us(setter: StepEffect) -> float:
+    """The application cannot have looked at its clock before."""
+    begun_us = setter.operation.sent_us
+    return setter.operation.due_us if begun_us is None else begun_us
 
 
 def _timeout_us(setter: StepEffect) -> int:
@@ -212,6 +261,7 @@ def _session(timelines: Timelines, timeline: Timeline) -> list[Finding]:
                 observations=len(late),
             )
         )
+    found += _old(timelines, timeline, deadlines)
     if immortal:
         found.append(
             finding(
@@ -225,6 +275,43 @@ def _session(timelines: Timelines, timeline: Timeline) -> list[Finding]:
             )
         )
     return found
+
+
+def _old(timelines: Timelines, timeline: Timeline, deadlines: Deadlines) -> list[Finding]:
+    """Still there when its age was over."""
+    ends_us, destroyed = timeline.ends_us, timeline.destroyed
+    if ends_us == FOREVER:
+        return []
+    seen = [
+        sight
+        for sight in timeline.sights
+        if sight.state is State.PRESENT
+        and sight.sent_us > ends_us
+        and (destroyed is None or sight.sent_us <= destroyed.done_us)
+        and sight.sent_us > deadlines.over_us(timelines, sight, ends_us)
+    ]
+    if not seen:
+        return []
+    over_s = (seen[0].sent_us - ends_us) / 1e6
+    why, given = of_old_answer(timelines, seen[0], None), deadlines.too_long(seen[0], ends_us)
+    if given is not None and why.cause is Cause.NOT_DETERMINED:
+        left_s = max(0.0, ends_us - _asked_us(given)) / 1e6
+        asked = f"operation {given.operation.id} gave it {_timeout_us(given) / 1e6:g} s"
+        why = Why(because=f"{asked} when {left_s:.3f} s of its age were left")
+    return [
+        finding(
+            timelines,
+            OUTLIVED_AGE,
+            timeline,
+            promise=timeline.created,
+            seen=seen[0],
+            between=[] if given is None else [given.operation],
+            why=why,
+            sentence=f"{timeline.named} still worked {over_s:.3f} s after its absolute timeout"
+            f"{give_or_take(timelines.history)}.",
+            observations=len(seen),
+        )
+    ]
 
 
 def _late(timelines: Timelines, sight: Sight, deadlines: Deadlines) -> list[tuple[Sight, str]]:
@@ -289,7 +376,7 @@ def _refuted(one: Short, good: list[Sight], deadlines: Deadlines) -> bool:
     """A later look, with no newer touch to explain it, found the promised time again."""
     n = bisect_right([sight.sent_us for sight in good], one.sight.done_us)
     for later in good[n:]:
-        if deadlines.latest_us(later) > one.touch.done_us + deadlines.longest_us + deadlines.tolerance_us:
+        if deadlines.latest_us(later) > one.touch.done_us + _timeout_us(one.touch) + deadlines.tolerance_us:
             return False
         assert later.pttl_ms is not None
         if later.done_us + later.pttl_ms * 1000 >= deadlines.earliest_us(one.touch):
@@ -299,6 +386,6 @@ def _refuted(one: Short, good: list[Sight], deadlines: Deadlines) -> bool:
 
 CHECK = Check(
     promise="A session lives as long as its last acked use promised, and no longer.",
-    kinds=(EXPIRED_EARLY, OUTLIVED_TIMEOUT, IMMORTAL_SESSION, STALE_READ),
+    kinds=(EXPIRED_EARLY, OUTLIVED_TIMEOUT, OUTLIVED_AGE, IMMORTAL_SESSION, STALE_READ),
     find=judge_deadlines,
 )

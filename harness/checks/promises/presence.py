@@ -320,6 +320,8 @@ def _outage(timelines: Timelines, timeline: Timeline, deadlines: Deadlines) -> l
     touch = deadlines.last_touch(seen.sent_us)
     if touch is None or seen.done_us < deadlines.earliest_us(touch):
         return []
+    if seen.done_us >= timeline.ends_us - deadlines.tolerance_us:  # over by its age
+        return []
     missed = [
         one
         for one in timeline.missed_touches

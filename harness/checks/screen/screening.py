@@ -203,6 +203,8 @@ def _look_at(part: _Part, traffic: Traffic, history: History, so_far: SoFar) -> 
     if not history.plan.scenario.workload.guarded_writes:
         # HDEL 1 then says that the field was there, which sums do not tell.
         so_far.blame(steps.session[steps.are(StepKind.REMOVE_FIELD)])
+    if history.plan.scenario.workload.absolute_timeout_s:
+        so_far.blame(steps.session)  # what is left at each touch differs
     so_far.blame(misordered(steps, so_far))
     changes, untold = changes_of(steps, table, part.wrote, so_far)
     added, odd = weigh(changes, len(steps), so_far)

@@ -15,6 +15,7 @@ from lab.selftest.bugs.guards import (
     LostRevocation,
 )
 from lab.selftest.bugs.lifetimes import (
+    ForgottenAge,
     ForgottenTimeout,
     RealEviction,
     ShortenedTimeout,
@@ -51,6 +52,7 @@ BUGS: tuple[type[Bug], ...] = (
     ShortenedTimeout,
     StretchedTimeout,
     SlightlyStretchedTimeout,
+    ForgottenAge,
     SilentEviction,
     RealEviction,
     DoubledLock,

@@ -5,6 +5,7 @@ Trap: a session that ends for another reason right after the deed shows nothing 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -169,6 +170,53 @@ class SlightlyStretchedTimeout(StretchedTimeout):
         answered_us = max(step.done_us or 0 for step in operation.steps if step.does is deed.betrays)
         spare_us = LEAST_MS * 1000 - NOTICEABLE_US - (answered_us - deed.begun_us)
         return any(look_us < spare_us for look_us in looks_us)
+
+
+class ForgottenAge(Bug):
+    """Gives a session that is nearly over by its age much more than it was asked for."""
+
+    name = "forgotten-age"
+    title = "forgets an absolute timeout"
+    AGE_S, LEFT_MS, WAITS_S = 1.0, 400, 0.2
+    _ends_us = 0
+    _there = 0
+
+    @classmethod
+    def setting(cls, seed: int) -> Setting:
+        return Setting(mix=QUIET_MIX, absolute_timeout_s=cls.AGE_S)
+
+    async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
+        [first, *rest] = commands
+        if first.name != "PEXPIRE" or first.session is None or rest or int(first.words[2]) > self.LEFT_MS:
+            return None
+        self.take()
+        left_ms = int(first.words[2])
+        self._ends_us = self.now_us() + left_ms * 1000
+        replies = await upstream.ask([Command.of("PEXPIRE", first.words[1], "300000")])
+        if parsed(replies[0]) == 0:
+            self.armed = True
+            return replies
+        self.done(
+            Deed(
+                session=first.session,
+                did=f"PEXPIRE of {left_ms} ms became one of 300 s",
+                names=one_of("outlived-age"),
+                also=one_of("outlived-timeout"),
+                betrays=StepKind.TOUCH,
+            )
+        )
+        return replies
+
+    async def finish(self) -> None:
+        """The audit comes when it should be over."""
+        await super().finish()
+        for deed in self.deeds:
+            await asyncio.sleep(max(0.0, (self._ends_us - self.now_us()) / 1e6) + self.WAITS_S)
+            self._there = await self.node.exists(session_key(deed.session))
+
+    def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
+        """Another touch may have given it what was left."""
+        return bool(self._there)
 
 
 class SilentEviction(Bug):

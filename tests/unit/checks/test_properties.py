@@ -61,7 +61,7 @@ def _something(past: Past, dice: random.Random, sid: str, now: float) -> None:
     if what == "read":
         past.read(sid, now, **how)
     elif what == "touch":
-        past.touch(sid, now, **how)
+        past.touch(sid, now, whole=False, **how)
     elif what == "theme":
         past.change(sid, now, **how)
     elif what == "move":

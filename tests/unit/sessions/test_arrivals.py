@@ -51,3 +51,26 @@ def test_log_in_dice_never_meet_those_of_the_turns() -> None:
     """Unplanned log-ins take ids of their own, so no two sessions share one."""
     planned = {turn[4] for turn in first(1000)}
     assert planned.isdisjoint(itertools.islice(log_in_dice(7), 1000))
+
+
+def test_browser_thinks_between_two_of_its_requests() -> None:
+    """Ten browsers with 4 tabs each, and a request each 5 ms: nobody comes again within 40 ms, whichever tab it is."""
+    workload = Workload(rate_per_s=200, mix=MIX, arrivals=Arrivals.CONSTANT, think_time_s=0.04)
+    planned = turns(workload, actors=40, web_servers=3, seed=7, browsers=10)
+    last: dict[int, int] = {}
+    tabs = set[int]()
+    for turn in itertools.islice(planned, 2000):
+        browser = turn.actor % 10
+        tabs.add(turn.actor)
+        assert turn.offset_us - last.get(browser, -40_000) >= 39_999
+        last[browser] = turn.offset_us
+    assert tabs == set(range(40))
+
+
+def test_burst_that_finds_everybody_thinking_takes_who_has_waited_longest() -> None:
+    """The rate stays that of the workload: nothing is put off."""
+    workload = Workload(rate_per_s=200, mix=MIX, arrivals=Arrivals.CONSTANT, think_time_s=1.0)
+    planned = turns(workload, actors=3, web_servers=3, seed=7, browsers=3)
+    order = [turn.actor for turn in itertools.islice(planned, 9)]
+    assert sorted(order[:3]) == [0, 1, 2]
+    assert order[3:6] == order[6:] == order[:3]

@@ -314,3 +314,21 @@ def test_shares_divide_users_and_web_servers_and_leave_nothing_out() -> None:
     reads = [[one for one in written.operations if one.behaviour == "read"] for written in each]
     assert 15 <= sum(map(len, reads)) <= 21
     assert len({one.session for written in each for one in written.operations}) == 4
+
+
+def test_each_device_of_a_user_has_a_session_of_its_own() -> None:
+    """Who logs out at one of them is still in at the other; both belong to the same worker."""
+
+    async def drive(redis: ScriptedServer, _: Store, __: Written) -> None:
+        local = Local(nodes={"redis-1": Node("redis-1", redis.port, None)})  # type: ignore[arg-type]
+        plan = plan_for(local, workload=replace(LOAD, web_servers=2, devices=2), client=CLIENT, actors=8)
+        for share, written in zip((Share(number=1, of=2), Share(number=2, of=2)), each, strict=True):
+            engine = LoadEngine(plan, local, written, the_clock(), share=share)  # type: ignore[arg-type]
+            assert await engine.seed() == 4
+            await engine.close()
+
+    each = [Written(), Written()]
+    run(drive)
+    people = [sorted(one.user for one in written.operations) for written in each]
+    assert people == [["u0", "u0", "u2", "u2"], ["u1", "u1", "u3", "u3"]]
+    assert len({one.session for written in each for one in written.operations}) == 8

@@ -376,3 +376,50 @@ def test_touches_count_in_the_order_in_which_they_were_begun() -> None:
     assert _names(past) == []
     past.read(ann, 2.6, took=0.0, forge=_pttl(3460))
     assert _names(past) == ["outlived-timeout"]
+
+
+# ---------------------------------------------------------------- an absolute timeout
+
+
+def _aged() -> tuple[Past, str]:
+    """Ann logs in at 1.0 s; her session is over at 5.0 s, or after 2 s without a touch. The last touch gives 0.4 s."""
+    past = Past(idle_s=2.0, age_s=4.0)
+    ann = past.log_in("ann", 1.0)
+    past.touch(ann, 2.5)
+    past.touch(ann, 4.6)
+    return past, ann
+
+
+def test_each_touch_promises_what_it_gave() -> None:
+    """That the last one gives little makes no earlier one give less, and none gives what another did."""
+    past, ann = _aged()
+    past.touch(ann, 4.0)
+    assert _names(past) == []
+    past.read(ann, 3.0, took=0.0, forge=_pttl(1400))
+    assert _names(past) == ["expired-early"]
+    past, ann = _aged()
+    past.touch(ann, 4.0)
+    past.read(ann, 4.8, took=0.0, forge=_pttl(900))
+    assert _names(past) == ["outlived-timeout"]
+
+
+def test_session_that_slid_past_its_age_is_found_once_it_is_seen() -> None:
+    """By a request or by the audit; not before, and not after its logout."""
+    for at, names in ((5.04, []), (5.06, ["outlived-age"])):
+        past, ann = _aged()
+        past.touch(ann, 4.0, whole=True)
+        past.touch(ann, 4.7, whole=True)
+        past.read(ann, at)
+        past.logout(ann, 5.5)
+        assert _names(past) == names
+    (found,) = _found(past)
+    assert found.because == "operation 5 gave it 2 s when 0.300 s of its age were left"
+
+
+def test_touch_that_arrived_late_gives_that_much_more() -> None:
+    """It asked for what was left; nobody asked for more."""
+    past = Past(idle_s=2.0, age_s=4.0)
+    ann = past.log_in("ann", 1.0)
+    past.touch(ann, 2.9, attempts=[(2.9, None, None), (3.8, 3.9, 4.0)])
+    past.read(ann, 5.8)
+    assert _names(past) == []

@@ -44,12 +44,14 @@ from tests.unit.checks.stories.identity import (
     value_of_refused_write,
 )
 from tests.unit.checks.stories.lifetimes import (
+    ended_by_its_age,
     expired_early,
     immortal,
     kept_alive,
     outlived,
     shortened,
     shortened_by_unknown_clocks,
+    slid_past_its_age,
     stretched,
 )
 from tests.unit.checks.stories.logouts import (
@@ -124,6 +126,7 @@ __all__ = [
     "diverged_when_the_harness_failed",
     "doubled_by_value",
     "doubled_update",
+    "ended_by_its_age",
     "entered_again_by_an_open_log_in",
     "escaped_not_listed",
     "escaped_undone",
@@ -178,6 +181,7 @@ __all__ = [
     "shortened_by_unknown_clocks",
     "silent_audit",
     "silent_replica",
+    "slid_past_its_age",
     "stale_absence",
     "stale_read",
     "stayed_away",
@@ -249,6 +253,7 @@ BAD: dict[str, list[Story]] = {
     "lease-overrun": [locks.overrun],
     "expired-early": [expired_early, shortened],
     "outlived-timeout": [outlived, stretched],
+    "outlived-age": [slid_past_its_age],
     "immortal-session": [immortal],
     "evicted-session": [evicted, evicted_by_count, guests.evicted],
     "refused-login": [refused_login],
@@ -322,6 +327,7 @@ GOOD: dict[str, list[Story]] = {
     "lease-overrun": [locks.in_time],
     "expired-early": [kept_alive],
     "outlived-timeout": [kept_alive],
+    "outlived-age": [ended_by_its_age],
     "immortal-session": [kept_alive],
     "evicted-session": [others_evicted],
     "refused-login": [log_in_elsewhere],

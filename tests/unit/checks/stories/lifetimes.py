@@ -53,6 +53,32 @@ def outlived() -> Past:
     return past
 
 
+def slid_past_its_age() -> Past:
+    """Each touch gives it the whole idle timeout."""
+    past = Past(idle_s=2.0, age_s=4.0)
+    ann = past.log_in("ann", 1.0)
+    past.touch(ann, 2.5)
+    past.touch(ann, 4.0, whole=True)
+    past.read(ann, 5.5)
+    return past
+
+
+def ended_by_its_age() -> Past:
+    """Each touch gives it what is left; so does a new id. One touch of three arrives late."""
+    past = Past(idle_s=2.0, age_s=4.0)
+    ann = past.log_in("ann", 1.0)
+    past.touch(ann, 2.5)
+    new = past.rotate(ann, 3.0)
+    past.touch(new, 4.0)
+    past.read(new, 4.9)
+    past.read(new, 5.5)
+    bob = past.log_in("bob", 2.0)
+    past.touch(bob, 3.5, attempts=[(3.5, None, None), (4.2, 4.4, 4.5)])
+    past.read(bob, 6.1)
+    past.read(bob, 6.6)
+    return past
+
+
 def stretched() -> Past:
     """A time-out too long shows before it does harm."""
     past = Past(idle_s=4.0)
