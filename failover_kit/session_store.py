@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0"""
 """Compare and delete: after the lease has ended the key may be somebody else's."""
 
-OWNER = "user_id"
+OWNER, ENDS = "user_id", "ends_at"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.32
 
 
@@ -89,6 +90,8 @@ class Session:
     id: str
     user: str
     data: Mapping[str, str]
+    ends_at: float | None = None
+    """Unix time, in seconds, at which it is over however often it is used; None: at none."""
 
 
 class Lease:
@@ -144,6 +147,7 @@ class SessionStore:
         client: Redis | RedisCluster,
         *,
         idle_timeout_s: float = 900.0,
+        absolute_timeout_s: float | None = None,
         prefix: str = "",
         durable: Durable | None = None,
     ) -> None:
@@ -151,6 +155,7 @@ class SessionStore:
             raise ValueError("durable: a cluster client cannot send WAIT on the connection of the write")
         self._client: Any = client
         self._idle_ms = milliseconds(idle_timeout_s)
+        self._absolute_s = absolute_timeout_s
         self._prefix = prefix
         self._durable = durable
 
@@ -160,29 +165,39 @@ class SessionStore:
         """`EVAL` of `HSET` and `PEXPIRE`, then `SADD` `PEXPIRE` of the user's list.
 
         Guaranteed: a fresh random id, and never a session without a timeout. The list lasts as long as the
-        session at the least. A failover can lose a log-in that no replica had; the user logs in again.
+        session at the least. With `absolute_timeout_s` the session says itself when it is over, by the clock
+        of this machine. A failover can lose a log-in that no replica had; the user logs in again.
         """
-        session = Session(id=secrets.token_hex(32), user=user, data=dict(data or {}))
+        own = dict(data or {})
+        _refuse_own_fields(own)
+        ends_at = None if self._absolute_s is None else time.time() + self._absolute_s
+        session = Session(id=secrets.token_hex(32), user=user, data=own, ends_at=ends_at)
         await self._store(session)
         return session
 
     async def read(self, session_id: str) -> Session | None:
-        """`HGETALL`. None: there is no such session, or only a piece of one: please log in.
+        """`HGETALL`. None: there is no such session, or only a piece of one, or it is over by its age: please
+        log in.
 
         Read from the primary: a replica may not have the session yet, or may still have it after a logout.
         """
         return self._session(session_id, await self._client.hgetall(self._session_key(session_id)))
 
     async def touch(self, session_id: str) -> Session | None:
-        """`HGETALL` `PEXPIRE` in one plain pipeline, then `PEXPIRE` of the user's list.
+        """`HGETALL` `PEXPIRE` in one plain pipeline, then `PEXPIRE` of the user's list. With
+        `absolute_timeout_s` one after the other, and no more than what is left of the session's age.
 
         Guaranteed: alive for another idle timeout, and the user's list with it. Not in `MULTI`: before Redis
         7.2 a full instance refuses even reads in there. A failover can lose the last touches, and so end the
         session earlier.
         """
         key = self._session_key(session_id)
-        fields, touched = await self._together(("HGETALL", key), ("PEXPIRE", key, self._idle_ms))
-        session = self._session(session_id, fields)
+        session, touched = None, None
+        if self._absolute_s is None:
+            fields, touched = await self._together(("HGETALL", key), ("PEXPIRE", key, self._idle_ms))
+            session = self._session(session_id, fields)
+        elif session := await self.read(session_id):
+            touched = await self._client.execute_command("PEXPIRE", key, self._left_ms(session))
         if session is None or not touched:
             return None
         await self._client.execute_command("PEXPIRE", self._list_key(session.user), self._idle_ms)
@@ -194,8 +209,9 @@ class SessionStore:
         Guaranteed: a request that overlaps a logout does not write the session back, and fields that are not
         named stay as others wrote them. A failover can lose the change.
         """
-        if OWNER in fields:
-            raise ValueError(f"{OWNER}: only a log-in says whose session it is")
+        _refuse_own_fields(fields)
+        if not fields:
+            raise ValueError("fields: expected at least one field to write, found none")
         flat = [text for pair in fields.items() for text in pair]
         return bool(await self.script(CHANGE, (self._session_key(session_id),), *flat))
 
@@ -239,12 +255,13 @@ class SessionStore:
         """`HGETALL`, a new session with the same data, `DEL` of the old one (with `durable`: `WAIT`).
 
         Against session fixation: at log-in and at every change of privilege. None: there was nothing to copy.
+        The new session is as old as the old one.
         A failover can bring the old id back.
         """
         old = await self.read(session.id)
         if old is None:
             return None
-        new = Session(id=secrets.token_hex(32), user=old.user, data=old.data)
+        new = Session(id=secrets.token_hex(32), user=old.user, data=old.data, ends_at=old.ends_at)
         await self._store(new)
         await self._write(("DEL", self._session_key(old.id)))
         await self._client.srem(self._list_key(old.user), old.id)
@@ -322,8 +339,10 @@ class SessionStore:
     async def _store(self, session: Session) -> None:
         key, listed = self._session_key(session.id), self._list_key(session.user)
         fields = {**session.data, OWNER: session.user}
+        if session.ends_at is not None:
+            fields[ENDS] = repr(session.ends_at)
         flat = [text for pair in fields.items() for text in pair]
-        await self.script(CREATE, (key,), str(self._idle_ms), *flat)
+        await self.script(CREATE, (key,), str(self._left_ms(session)), *flat)
         await self._together(("SADD", listed, session.id), ("PEXPIRE", listed, self._idle_ms))
 
     async def _write(self, command: tuple[Any, ...]) -> Any:
@@ -352,7 +371,15 @@ class SessionStore:
         pairs = zip(fields[::2], fields[1::2], strict=True) if isinstance(fields, list) else fields.items()
         data = {_text(name): _text(value) for name, value in pairs}
         user = data.pop(OWNER, None)
-        return None if user is None else Session(id=session_id, user=user, data=data)
+        ends_at = float(data.pop(ENDS)) if ENDS in data else None
+        if user is None or (ends_at is not None and ends_at <= time.time()):
+            return None
+        return Session(id=session_id, user=user, data=data, ends_at=ends_at)
+
+    def _left_ms(self, session: Session) -> int:
+        if session.ends_at is None:
+            return self._idle_ms
+        return min(self._idle_ms, milliseconds(session.ends_at - time.time()))
 
     def _session_key(self, session_id: str) -> str:
         return self._key("session:", session_id)
@@ -368,6 +395,12 @@ class SessionStore:
 def milliseconds(duration_s: float) -> int:
     """As `PX` takes them: one at the least."""
     return max(1, round(duration_s * 1000))
+
+
+def _refuse_own_fields(fields: Mapping[str, str]) -> None:
+    own = next((name for name in (OWNER, ENDS) if name in fields), None)
+    if own is not None:
+        raise ValueError(f"{own}: only the store writes this field; give yours another name")
 
 
 def _text(value: str | bytes) -> str:

@@ -29,14 +29,26 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 def run(local: Local, request: pytest.FixtureRequest) -> Callable[..., None]:
     """With a client that decodes replies, and with one that does not."""
 
-    def carried_out(work: Work, *, durable: Durable | None = None, idle_timeout_s: float = 60.0) -> None:
+    def carried_out(
+        work: Work,
+        *,
+        durable: Durable | None = None,
+        idle_timeout_s: float = 60.0,
+        absolute_timeout_s: float | None = None,
+    ) -> None:
         async def scenario() -> None:
             port = local.nodes["redis-1"].port
             client = redis.asyncio.Redis(port=port, password=PASSWORD, decode_responses=request.param)
             await client.flushall()
             try:
                 await work(
-                    SessionStore(client, idle_timeout_s=idle_timeout_s, prefix="shop:", durable=durable),
+                    SessionStore(
+                        client,
+                        idle_timeout_s=idle_timeout_s,
+                        absolute_timeout_s=absolute_timeout_s,
+                        prefix="shop:",
+                        durable=durable,
+                    ),
                     client,
                 )
             finally:
@@ -98,6 +110,27 @@ def test_logout_everywhere_reaches_a_session_that_slid_on(run: Callable[..., Non
         assert await store.read(other.id) is None
 
     run(work, idle_timeout_s=0.3)
+
+
+def test_session_ends_at_its_age_however_often_it_is_used(run: Callable[..., None]) -> None:
+    """A touch gives it no more than what is left, and a new id no more either; Redis has it no longer."""
+
+    async def work(store: SessionStore, client: redis.asyncio.Redis) -> None:
+        old = await store.log_in("ann", {"theme": "dark"})
+        await asyncio.sleep(0.1)
+        assert await store.touch(old.id) == old
+        session = await store.rotate(old)
+        assert session is not None
+        assert (session.ends_at, session.data) == (old.ends_at, {"theme": "dark"})
+        assert await store.touch(session.id) is not None
+        key = f"shop:session:{{{session.id}}}"
+        assert 0 < await client.pttl(key) <= 300
+        await asyncio.sleep(0.35)
+        assert await store.touch(session.id) is None
+        assert await store.rotate(session) is None
+        assert not await client.exists(key)
+
+    run(work, absolute_timeout_s=0.4)
 
 
 def test_rotation_leaves_one_id_that_works(run: Callable[..., None]) -> None:

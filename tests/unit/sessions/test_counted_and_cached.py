@@ -69,6 +69,15 @@ def test_whoever_comes_from_elsewhere_is_refused(bound: bytes, dice: int, told: 
     assert Told("check-address", {"GET": bound}, dice=dice).told == told
 
 
+@pytest.mark.parametrize(("bound_to", "told"), [("address", "refused"), ("network", "ok")])
+def test_who_comes_from_the_same_network_is_let_in_where_that_is_bound_to(bound_to: str, told: str) -> None:
+    """Whoever comes from another network is refused either way."""
+    nearby, elsewhere = 4, 3
+    answers: dict[str, Answer] = {"GET": bulk("3:here")}
+    assert Told("check-address", answers, dice=nearby, bound_to=bound_to).told == told
+    assert Told("check-address", answers, dice=elsewhere, bound_to=bound_to).told == "refused"
+
+
 def test_address_that_nobody_can_look_up_refuses_or_lets_in() -> None:
     """As the application chose."""
     away: dict[str, Answer] = {"GET": error("LOADING Redis is loading")}
