@@ -10,6 +10,7 @@
     haproxy       what an HAProxy says of the servers behind it
     keys          the shapes of a session store's keys, and their slots
     ballast       what makes a session large
+    ends          when a session is over, however often it is used
     logs          what only a server's log says
     tls           the certificates of a run, for the kit's own connections
     local_ends    the local addresses that a connection may start from

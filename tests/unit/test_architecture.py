@@ -52,7 +52,7 @@ PURE = {"scenario", "plan", "checks", "many", "report", "model", "presets", "lin
 KNOWS = {"report": {"many"}}
 """A stage that draws what another one works out."""
 UNTOUCHABLE = {"redis", "hiredis", "docker", "subprocess", "asyncio", "socket"}
-PURE_OF_THE_WIRE = {f"harness.redis_wire.{name}" for name in ("keys", "refusals", "words")}
+PURE_OF_THE_WIRE = {f"harness.redis_wire.{name}" for name in ("ends", "keys", "refusals", "words")}
 
 
 def _modules() -> list[Path]:
