@@ -25,6 +25,7 @@ from harness.model.finding_kind import (
 )
 from harness.model.inventory import Inventory
 from harness.model.scenario import Expectation, FaultStep, Scenario, Workload
+from harness.model.times import FOREVER
 from harness.model.words import NodePurpose, OperationKind, Phase
 
 SIDES = ("with-primary", "rest")
@@ -174,7 +175,7 @@ def _may_evict(run: RunKind) -> bool:
 def _evicts(policy: str, run: RunKind) -> bool:
     """The volatile policies take only keys that have a time to live."""
     if policy.startswith(_WITH_TIME_TO_LIVE):
-        return run.workload.idle_timeout_s is not None
+        return run.workload.shortest_life_s != FOREVER
     return policy != _KEEPS_ALL
 
 

@@ -31,7 +31,6 @@ class Touch:
             ),
         ),
         traffic={"shop": 14, "bank": 18, "admin": 14},
-        leads_to=("outlived-age",),
     )
     kind = OperationKind.TOUCH
     needs_session = True

@@ -30,7 +30,7 @@ SPLIT = Deployment(
     client=ClientProfile(),
     guest=GUEST,
 )
-EVERYBODY = Workload(mix=dict.fromkeys(BEHAVIOURS, 1.0))
+EVERYBODY = Workload(mix=dict.fromkeys(BEHAVIOURS, 1.0), absolute_timeout_s=600.0)
 ISOLATE = FaultStep(
     number=1, kind="isolate", target="primary", start=Start(after_s=1.0), options={"with": "web-1"}
 )
@@ -188,7 +188,7 @@ def test_what_is_asked_of_clusters_or_of_the_kit_s_web_servers_is_refused_elsewh
 
 def test_sessions_without_an_idle_timeout_can_neither_expire_nor_be_evicted_by_a_volatile_policy() -> None:
     """Every other policy takes them, as it takes any key."""
-    endless = replace(EVERYBODY, idle_timeout_s=None)
+    endless = replace(EVERYBODY, idle_timeout_s=None, absolute_timeout_s=0.0)
     for finding in ("expired-early", "outlived-timeout", "immortal-session"):
         assert "an idle timeout" in (refused(expectation(finding), workload=endless) or "")
     for policy, fine in (("volatile-lru", False), ("allkeys-lru", True), ("noeviction", False)):
@@ -253,7 +253,7 @@ def test_what_nobody_can_do_is_not_expected() -> None:
     does no harm."""
     mix = {"log-in": 1.0, "read": 1.0}
     kinds = {one: BEHAVIOURS[one].kind for one in mix}
-    readers = Workload(mix=mix, kinds=kinds, beyond=shipped().beyond(mix))
+    readers = Workload(mix=mix, kinds=kinds, beyond=shipped().beyond(mix), absolute_timeout_s=600.0)
     nobody: dict[str, set[str]] = {}
     for name, comparison in product(FINDINGS, ("==", "<=", ">", ">=")):
         one = replace(expectation(name), comparison=comparison, bound=(Term(factor=0),))

@@ -19,7 +19,7 @@ from harness.checks.verdict.evidence import Affects
 from harness.checks.verdict.expectations import Case, finding_named, widened_count
 from harness.checks.wording import expected_text, findings_text
 from harness.model.engine import applies
-from harness.model.finding_kind import FindingTrait, Need
+from harness.model.finding_kind import FindingTrait, Need, Premise
 from harness.model.judgement import (
     INFINITE,
     ExpectationResult,
@@ -30,7 +30,7 @@ from harness.model.judgement import (
     lets_in,
 )
 from harness.model.measures import SURVIVING_WRITE
-from harness.model.scenario import Expectation
+from harness.model.scenario import Expectation, Workload
 from harness.model.words import Shows, Verdict
 
 WHY_AT_MOST = 110
@@ -151,6 +151,14 @@ def _against(case: Case, expectation: Expectation, result: ExpectationResult, bo
     return lets_in(findings), sentence
 
 
+def _of_deadlines(workload: Workload) -> frozenset[str]:
+    """Those that sessions of this workload can have."""
+    about = having(FindingTrait.OF_DEADLINES)
+    if workload.absolute_timeout_s:
+        return about
+    return frozenset(one for one in about if Premise.ABSOLUTE_TIMEOUT not in FINDINGS[one].premises)
+
+
 def _undecided_evidence(case: Case) -> list[Reason]:
     """Gaps that leave open whether there were findings which no expectation names."""
     reasons = [
@@ -159,7 +167,7 @@ def _undecided_evidence(case: Case) -> list[Reason]:
     named = {finding_named(one) for one in case.history.plan.scenario.expect if scope_of(one).everything}
     if NO_RECOVERY.name not in named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.RECOVERY)]
-    if not having(FindingTrait.OF_DEADLINES) <= named:
+    if not _of_deadlines(case.history.plan.scenario.workload) <= named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.TTL)]
     for name in sorted(having(FindingTrait.TIMED) & uncovered(case).keys()):
         reasons += [(False, f"{name} is undecided: {gap}") for gap in case.evidence.about_delays(name)]
