@@ -55,6 +55,8 @@ SETTINGS: Mapping[str, Sequence[str]] = {
     "client.wait_replicas": ("0", "1"),
 }
 """Setting of a deployment -> the values that are tried, as far as a topology has the setting."""
+_OF_REPLICAS = {"topology.redis.min-replicas-to-write", "client.wait_replicas"}
+"""Where nobody has a replica, these refuse every write, or wait in vain for each."""
 
 _MAY_COST = {Trait.CAUSES_FAILOVER, Trait.CUTS_REPLICATION, Trait.EMPTIES_DATABASE}
 _OFTEN = 3
@@ -133,8 +135,12 @@ def _leaving(target: str, space: Space) -> list[str]:
 def single_settings(space: Space) -> Iterator[tuple[str, Document]]:
     """A setting, and a scenario in which it is changed, for every value; none where settings stay."""
     for path, values in SETTINGS.items() if not space.own_deployment else ():
-        for value in values:
+        for value in values if path not in _OF_REPLICAS or _with_replicas(space) else ():
             yield path, _document("one setting", {path: value}, always(space.vocabulary), [], space)
+
+
+def _with_replicas(space: Space) -> bool:
+    return any("replica" in target for targets in space.targets.values() for target in targets)
 
 
 def draw(space: Space, dice: random.Random, name: str) -> Document:
@@ -291,8 +297,7 @@ def _gone_for_s(
         found = dict.fromkeys(struck, for_s + COMES_BACK_S)
     elif Trait.FREEZES_PROCESS in kind.traits:
         found = dict.fromkeys(struck, for_s)
-    replaced = any("replica" in target for targets in space.targets.values() for target in targets)
-    if not replaced or Trait.CAUSES_FAILOVER not in kind.traits_with(_options_of(kind, fault)):
+    if not _with_replicas(space) or Trait.CAUSES_FAILOVER not in kind.traits_with(_options_of(kind, fault)):
         return found
     for primary in (who for who in struck if who.endswith(_PRIMARY)):
         replica = f"{primary.removesuffix(_PRIMARY)}{_REPLICA}"

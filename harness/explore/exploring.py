@@ -190,10 +190,11 @@ class _Exploration:
         if not targets:
             raise UsageError(f"explore {self.request.kind}: no fault can be run here: {problem}")
         fitting: dict[str, bool] = {}
+        space = replace(space, targets=targets)
         for path, document in single_settings(space):
             fitting[path] = fitting.get(path, True) and self._tried(document) is None
         settings = tuple(path for path, fits in fitting.items() if fits)
-        return replace(space, targets=targets, settings=settings)
+        return replace(space, settings=settings)
 
     def _tried(self, document: Document) -> str | None:
         """Why nobody can run it; None: it can be run."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kept import keeping, let_go
 from harness.faults.moment import noted
@@ -24,10 +25,22 @@ def keep(step: FaultStep, scene: FaultScene, *, do: Does, undo: Does, proof: Say
     with noted(scene) as moment, keeping(step, scene) as kept:
         for node in nodes:
             own_nodes.check(scene, node)
+            _check_free(step, node, scene)
             kept.callback(partial(undo, node))
             do(node)
         said = [proof(node, scene) for node in nodes]
     return moment.effect(nodes, "; ".join(said))
+
+
+def _check_free(step: FaultStep, node: str, scene: FaultScene) -> None:
+    """
+    Raises:
+        NoEffect: an earlier fault of this kind is in force there: its end would be the end of both.
+    """
+    for other in scene.plan.scenario.faults:
+        here = node in scene.resolved.get(other.number, ())
+        if other.kind == step.kind and other.number != step.number and other.number in scene.kept and here:
+            raise NoEffect(f"fault {other.number} ({other.kind}) is in force at {node} already")
 
 
 def mend(step: FaultStep, effect: Effect, scene: FaultScene, *, proof: Says) -> str:

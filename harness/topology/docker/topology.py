@@ -453,7 +453,7 @@ class DockerTopology:
         self._carried_out(
             node,
             f"if [ -f {_SNAPSHOT} ]; then mv {_SNAPSHOT} {_KEPT}; fi; "
-            f"mkdir {_SNAPSHOT} && touch {_SNAPSHOT}/full",
+            f"mkdir -p {_SNAPSHOT} && touch {_SNAPSHOT}/full",
         )
 
     def clear(self, node: str) -> None:

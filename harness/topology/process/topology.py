@@ -197,7 +197,7 @@ class ProcessTopology:
         place = self._folder(node) / "data" / SNAPSHOT_FILE
         if place.is_file():
             place.rename(place.with_name(KEPT_SNAPSHOT_FILE))
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         (place / "full").touch()
 
     def clear(self, node: str) -> None:

@@ -16,7 +16,16 @@ import yaml
 from harness.cli.explore import said, status_of, summary
 from harness.errors import ExitStatus, UsageError
 from harness.explore import ground as explore_ground
-from harness.explore.draw import FAULTS_AT_MOST, REPLACED_S, Document, Space, always, draw, single_faults
+from harness.explore.draw import (
+    FAULTS_AT_MOST,
+    REPLACED_S,
+    Document,
+    Space,
+    always,
+    draw,
+    single_faults,
+    single_settings,
+)
 from harness.explore.exploring import TRIES, Found, Request, explore
 from harness.explore.promises import NEVER, expectations
 from harness.explore.shrink import groups, without
@@ -218,6 +227,13 @@ def test_settings_that_the_topology_has_are_drawn() -> None:
     assert {one.get("client", {}).get("wait_replicas") for one in seen} == {None, "0", "1"}
     assert {one["topology"].get("redis", {}).get("appendonly") for one in seen} == {None, "yes", "no"}
     assert not any("replicas" in one["topology"] for one in seen)
+
+
+def test_a_topology_without_replicas_is_not_asked_to_have_some() -> None:
+    """Its nodes would refuse every write, and nothing could be decided."""
+    paths = {path for path, _ in single_settings(SPACE)}
+    alone = {path for path, _ in single_settings(replace(SPACE, targets={"kill": ("primary",)}))}
+    assert paths - alone == {"topology.redis.min-replicas-to-write", "client.wait_replicas"}
 
 
 def test_parts_are_left_out_faults_first_and_then_everything_else_at_once() -> None:

@@ -434,6 +434,22 @@ def test_fail_snapshots_that_lets_one_through_has_no_effect(world: FakeWorld) ->
     assert world.topology.did[-1] == "clear redis-1"
 
 
+@pytest.mark.parametrize("kind", ["fail snapshots", "fill volume"])
+def test_node_has_such_a_fault_once(world: FakeWorld, kind: str) -> None:
+    """The end of the first would be the end of both; afterwards it can be done again."""
+    first, second = step(kind), replace(step(kind), number=2)
+    scenario = replace(world.scene.plan.scenario, faults=(first, second))
+    plan = replace(world.scene.plan, scenario=scenario)
+    scene = replace(world.scene, plan=plan, resolved={1: ("redis-1",)})
+    effect = FAULTS[kind].inject(first, scene)
+    with pytest.raises(NoEffect, match=rf"fault 1 \({kind}\) is in force at redis-1 already"):
+        FAULTS[kind].inject(second, scene)
+    assert len(world.topology.did) == 1
+    FAULTS[kind].heal(first, effect, scene)
+    again = FAULTS[kind].inject(second, scene)
+    FAULTS[kind].heal(second, again, scene)
+
+
 def test_fill_volume_is_proved_by_what_the_node_says(world: FakeWorld) -> None:
     """Neither a snapshot nor its append-only file can be written, until it is healed."""
     effect = inject(world, "fill volume")
