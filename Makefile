@@ -23,7 +23,7 @@ RUN_OPTIONS = --backend $(BACKEND) $(if $(strip $(SCENARIO)),$(call given,SCENAR
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: BACKEND=auto|docker|process  ENGINE=<name>  SUITE=smoke|core|catalogue|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
+	@echo "  Variables: BACKEND=auto|docker|process|machines  ENGINE=<name>  SUITE=smoke|core|catalogue|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
 	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
 	@echo "             REPEAT=<n>  VARY='path=value,value ...'  BUG=<report>  GUEST=<part>"
 

@@ -215,6 +215,12 @@ def _paths(text: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_document_was_left_in_the_middle_of_a_merge(name: str) -> None:
+    """No tool complains of what git writes into a Markdown file where two changes meet."""
+    assert not re.findall(r"^(?:<<<<<<<|=======$|>>>>>>>).*$", DOCUMENTS[name], re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_path_in_a_document_exists(name: str) -> None:
     """A file or folder that is named is there; short names of scenarios select one."""
     for path in _paths(DOCUMENTS[name]):
