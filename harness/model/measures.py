@@ -143,7 +143,7 @@ def _nobody_can(
         return f"nothing in the workload's mix can lead to it{called}; add {one_of} to the mix, {leave}"
     absent = next((one for one in of.premises if not _PREMISES[one](run)), None)
     if absent is not None:
-        return f"it needs {absent}, and the deployment has none; add it, {leave}"
+        return f"it needs {absent}, and this run has none; add it, {leave}"
     if of.out_of is OutOf.LOGOUTS and run.workload.kinds and not _logs_out(run.workload):
         return f"nobody logs out in the workload's mix; add a logout to it, {leave}"
     return None
@@ -280,7 +280,9 @@ def _no_such_group(expectation: Expectation, name: str, of: Measure, run: RunKin
 
 def _no_such_store(on: str, name: str, inventory: Inventory) -> str | None:
     if inventory.shares_cache:
-        return f"sessions and cache share an instance, and its {name} are counted together; remove `on {on}`"
+        return (
+            f"sessions and cache share an instance, and {name} of both are counted together; remove `on {on}`"
+        )
     if on == NodePurpose.CACHE and inventory.cache is None:
         return f"there is no cache in a {inventory.called} topology; remove `on cache`"
     return None

@@ -151,7 +151,7 @@ def _check_timeouts(scenario: Scenario, inventory: Inventory) -> None:
     work, end_s = scenario.workload, latest_end_s(scenario, inventory)
     if scenario.audit_expiry or work.shortest_life_s >= end_s:
         return
-    which = "idle_timeout" if work.ends_unused_s < end_s else "absolute_timeout"
+    which = "idle_timeout" if work.ends_unused_s <= work.shortest_life_s else "absolute_timeout"
     found = f"expected at least {end_s:.0f}s, found {work.shortest_life_s:g}s"
     raise UsageError(
         f"{scenario.file}: workload.{which}: {found}: "

@@ -230,6 +230,8 @@ def _right(text: str, unit: str, around: Surroundings) -> tuple[str, tuple[Term,
         least = sum(term.factor * (settings[term.setting] if term.setting else 1) for term in bound)
         if least < 0:
             raise Unreadable("the bound is below 0, as nothing that is measured can be; expected 0 or more")
+        if comparison == "<" and least == 0:
+            raise Unreadable("nothing that is measured is below 0, so this is never met; for none write 0")
     return comparison, bound
 
 

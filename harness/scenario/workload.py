@@ -169,7 +169,7 @@ def read_workload(
     for name in workload.mix if workload.idle_timeout_s is None else ():
         if workload.mix[name] and vocabulary.behaviours[name].needs_timeout:
             problems.add(
-                node,
+                _weight(node, name),
                 f"workload.mix.{name}",
                 f"sessions have no idle timeout (idle_timeout: {_NO_TIMEOUT}), and {name} is about one; "
                 f"give {name} the weight 0 here, or leave it out",
@@ -184,6 +184,15 @@ def read_workload(
         beyond=vocabulary.beyond(values["mix"]),
         leads_to=vocabulary.leads_to(values["mix"]),
     )
+
+
+def _weight(node: tree.Node, name: str) -> tree.Node:
+    """Where the mix gives this behaviour its weight; the whole workload where `traffic` does."""
+    found = node
+    for key in ("mix", name):
+        pairs = found.value if isinstance(found, tree.Mapping) else []
+        found = next((value for word, value in pairs if word.value == key), node)
+    return found
 
 
 def _read_options(

@@ -140,6 +140,9 @@ def test_absolute_timeout_that_could_run_out_is_refused(tmp_path: Path) -> None:
     """The shorter of the two decides, and the plan says both."""
     with pytest.raises(UsageError, match=r"workload\.absolute_timeout: expected at least \d+s, found 20s"):
         plan_of(read(tmp_path, overrides=["workload.absolute_timeout=20s"]))
+    both = ["workload.idle_timeout=30s", "workload.absolute_timeout=20s"]
+    with pytest.raises(UsageError, match=r"workload\.absolute_timeout: expected at least \d+s, found 20s"):
+        plan_of(read(tmp_path, overrides=both))
     plan = plan_of(read(tmp_path, overrides=["workload.absolute_timeout=8h"]))
     assert "idle timeout 300 s, absolute timeout 28800 s" in describe(plan, VOCABULARY)
 

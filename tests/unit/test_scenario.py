@@ -408,6 +408,7 @@ BAD = {
         'lost-session: "> -1"',
         "the bound is below 0",
     ),
+    "fewer than none": ("outage(read): < down_after + 4s", 'lost-session: "< 0"', "this is never met"),
     "time below none": ("< down_after + 4s", '"> down_after - 1min"', "the bound is below 0"),
     "two ends": ("workload:", "until: settled\nduration: 9s\nworkload:", "found both"),
 }
@@ -653,7 +654,11 @@ def test_sessions_may_have_no_idle_timeout(tmp_path: Path) -> None:
     without = re.sub(r"mix: .*", "mix: {log-in: 1, read: 1, logout: 1}", endless)
     assert read(tmp_path, without).workload.idle_timeout_s is None
     (tmp_path / "touch.yaml").write_text(re.sub(r"mix: .*", "mix: {read: 1, touch: 1}", endless))
-    with pytest.raises(UsageError, match=r"workload\.mix\.touch: .*idle_timeout: none.* weight 0"):
+    text = (tmp_path / "touch.yaml").read_text()
+    line = 1 + text[: text.index("touch: 1")].count("\n")
+    with pytest.raises(
+        UsageError, match=rf"touch\.yaml:{line}: workload\.mix\.touch: .*idle_timeout: none.* weight 0"
+    ):
         load(tmp_path / "touch.yaml", shipped())
     with pytest.raises(UsageError, match="sessions have no idle timeout"):
         read(tmp_path, without.replace("down_after + 4s", "idle_timeout"))
