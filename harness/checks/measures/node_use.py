@@ -14,9 +14,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from typing import NamedTuple, TypeVar
 
+from harness.checks.facts.struck import ENDING, targets_of
 from harness.checks.measures.availability import longest
 from harness.checks.promises.open_connections import most_at_once, until_us
 from harness.model.history import History
@@ -70,7 +71,9 @@ def _memory(history: History, node: str, span: Span) -> Known:
     if not said:
         return Known(None, f"{node} was never asked for its memory there")
     most = max(one.memory_bytes for one in said)
-    silent_us = _longest_silence_us(said)
+    answers = [one for one in _samples(history, node, ALL_THE_TIME) if one.reachable and one.memory_bytes]
+    silences = [*_silences(answers), *_silent_since(history, node, answers)]
+    silent_us = max((min(span[1], end) - max(span[0], begin) for begin, end in silences), default=0)
     if silent_us <= SILENT_US:
         return Known(Interval(low=most, high=most))
     return Known(
@@ -133,7 +136,7 @@ def cluster_down(history: History, shard: int | None = None) -> Known:
 
 def _down(history: History, node: str) -> Known:
     """Between two samples of one process it is down at most as long as they are apart, unless both say that
-    it is not and hardly any time lies between."""
+    it is not and hardly any time lies between; and all the time, if hardly any does and both say it is."""
     said = [one for one in _samples(history, node, ALL_THE_TIME) if one.cluster_ok is not None]
     if not said:
         return Known(None, f"{node} was never asked for its cluster_state")
@@ -142,15 +145,19 @@ def _down(history: History, node: str) -> Known:
         for ok, group in groupby(enumerate(process), key=lambda each: each[1].cluster_ok):
             places = [place for place, _ in group]
             first, last = places[0], places[-1]
+            silent = [one for one in _silences(process[first : last + 1]) if one[1] - one[0] > SILENT_US]
             if ok:
-                silent_us = _longest_silence_us(process[first : last + 1])
-                high_us = max(high_us, silent_us if silent_us > SILENT_US else 0)
+                high_us = max([high_us, *(end - begin for begin, end in silent)])
                 continue
-            low_us = max(low_us, process[last].sent_us - process[first].done_us)
+            edges = [process[first].done_us, *chain.from_iterable(silent), process[last].sent_us]
+            said_so = zip(edges[::2], edges[1::2], strict=True)
+            low_us = max([low_us, *(end - begin for begin, end in said_so)])
             begin_us = process[max(0, first - 1)].sent_us
             last_of_all = process[last] is said[-1]
             end_us = FOREVER if last_of_all else process[min(last + 1, len(process) - 1)].done_us
             high_us = max(high_us, end_us - begin_us)
+    if any(end - begin > SILENT_US for begin, end in _silent_since(history, node, said)):
+        high_us = FOREVER
     return Known(
         Interval(low=max(0, low_us) / 1e6, high=high_us / 1e6),
         f"{node} does not say all the time how its cluster is",
@@ -177,12 +184,25 @@ def _by_node(records: Iterable[Of]) -> dict[str, list[Of]]:
     return dict(found)
 
 
-def _longest_silence_us(said: Sequence[NodeSample]) -> int:
-    """Between two samples of the same process."""
-    return max(
-        (after.sent_us - before.done_us for before, after in pairwise(said) if before.run_id == after.run_id),
-        default=0,
+def _silences(said: Sequence[NodeSample]) -> list[Span]:
+    """From each answer to the next one of the same process."""
+    return [
+        (before.done_us, after.sent_us) for before, after in pairwise(said) if before.run_id == after.run_id
+    ]
+
+
+def _silent_since(history: History, node: str, said: Sequence[NodeSample]) -> list[Span]:
+    """From its last answer to when it was last asked, or until a fault ended its process."""
+    if not said:
+        return []
+    last, ending = said[-1], history.plan.scenario.faults_with(*ENDING)
+    ended_us = (
+        one.t_us
+        for one in history.effects
+        if one.fault in ending and one.t_us >= last.sent_us and node in targets_of(one, history)
     )
+    asked_us = _samples(history, node, ALL_THE_TIME)[-1].done_us
+    return [(last.done_us, min([asked_us, *ended_us]))]
 
 
 def _worst(nodes: Sequence[Known]) -> Known:

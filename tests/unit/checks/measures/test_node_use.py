@@ -75,11 +75,30 @@ def test_memory_is_that_of_the_node_that_used_the_most() -> None:
         ([(0, 10), (1.0, 20), (2.1, 10)], INFINITE),
         ([(0, 10), (1.0, 20), (1.5, None), (2.1, 10)], INFINITE),
         ([(0, 10), (1.0, 20), (2.5, (10, "b"))], 20),
+        ([(0, 10), (1.0, 20), (1.5, None), (2.5, None)], INFINITE),
     ],
 )
 def test_memory_of_a_node_that_was_silent_is_open_above(said: Said, high: float) -> None:
     """Unless another process answers then: the old one was gone."""
     assert memory(past(redis_1=said)).interval == Interval(low=20, high=high)
+
+
+def test_silence_counts_in_every_phase_that_it_is_in() -> None:
+    """Also where the samples of the phase itself are close together."""
+    there = past(redis_1=[*every(0, 4, 20), *every(9, 12, 20)], cache_1=every(0, 12, 1))
+    assert memory(there, "sessions", (us(0), us(4))).interval == Interval(low=20, high=20)
+    assert memory(there, "sessions", (us(3), us(6))).interval == Interval(low=20, high=INFINITE)
+    assert memory(there, "sessions", (us(6), us(12))).interval == Interval(low=20, high=INFINITE)
+    assert memory(there, "sessions", (us(9), us(12))).interval == Interval(low=20, high=20)
+
+
+def test_process_that_a_fault_ended_is_not_silent() -> None:
+    """The fault of the outline ends redis-1 at 10 s. Who is not heard of for no such reason is."""
+    said = [*every(8, 10, 20), *every(10, 15, None)]
+    assert memory(past(redis_1=said)).interval == Interval(low=20, high=20)
+    assert memory(past(redis_2=said)).interval == Interval(low=20, high=INFINITE)
+    earlier = [*every(6, 8, 20), *every(8, 15, None)]
+    assert memory(past(redis_1=earlier)).interval == Interval(low=20, high=INFINITE)
 
 
 def test_what_nobody_sampled_is_unknown_and_not_zero() -> None:
@@ -133,6 +152,8 @@ OK, FAIL = True, False
         ([*every(0, 2, OK), *every(2, 4, FAIL)], 1.5, INFINITE),
         ([*every(0, 2, FAIL), *every(2, 6, OK)], 1.5, 2.0),
         ([*every(0, 2, OK), *every(6, 8, OK)], 0.0, 4.5),
+        ([*every(0, 2, FAIL), *every(6, 8, FAIL), (8, OK)], 1.5, 8.0),
+        ([*every(0, 2, OK), (2.2, None), (2.6, None)], 0.0, INFINITE),
         ([*every(0, 2, OK), *every(6, 8, (OK, "b"))], 0.0, 0.0),
         ([*every(0, 2, FAIL), *every(6, 8, (FAIL, "b")), *every(8, 9, (OK, "b"))], 1.5, 2.0),
     ],
