@@ -40,7 +40,7 @@ class Premise(StrEnum):
 
     REPLICA = "a replica"
     EVICTION = "a memory limit and a policy that evicts sessions"
-    IDLE_TIMEOUT = "an idle timeout"
+    TIMEOUT = "an idle or an absolute timeout"
     ABSOLUTE_TIMEOUT = "an absolute timeout"
 
 

@@ -185,7 +185,7 @@ _WITH_TIME_TO_LIVE = "volatile-"
 _PREMISES: Mapping[Premise, Callable[[RunKind], bool]] = {
     Premise.REPLICA: lambda run: run.inventory.replicas_of_a_shard > 0,
     Premise.EVICTION: _may_evict,
-    Premise.IDLE_TIMEOUT: lambda run: run.workload.idle_timeout_s is not None,
+    Premise.TIMEOUT: lambda run: run.workload.shortest_life_s != FOREVER,
     Premise.ABSOLUTE_TIMEOUT: lambda run: run.workload.absolute_timeout_s > 0,
 }
 

@@ -34,7 +34,7 @@ EXPIRED_EARLY = FindingKind(
     name="expired-early",
     side=FindingSide.CLOSED,
     sentence="the session expired before its idle timeout",
-    premises=frozenset({Premise.IDLE_TIMEOUT}),
+    premises=frozenset({Premise.TIMEOUT}),
     traits=(
         FindingTrait.LOSS,
         FindingTrait.BREAKS_SESSION,

@@ -31,7 +31,7 @@ OUTLIVED_TIMEOUT = FindingKind(
     name="outlived-timeout",
     side=FindingSide.OPEN,
     sentence="a session works after its idle timeout",
-    premises=frozenset({Premise.IDLE_TIMEOUT}),
+    premises=frozenset({Premise.TIMEOUT}),
     traits=(FindingTrait.BREAKS_SESSION, FindingTrait.OF_DEADLINES),
 )
 
@@ -47,7 +47,7 @@ IMMORTAL_SESSION = FindingKind(
     name="immortal-session",
     side=FindingSide.OPEN,
     sentence="a session has no timeout at all",
-    premises=frozenset({Premise.IDLE_TIMEOUT}),
+    premises=frozenset({Premise.TIMEOUT}),
     traits=(FindingTrait.BREAKS_SESSION,),
 )
 
