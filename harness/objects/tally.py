@@ -170,10 +170,12 @@ class _Spans:
             spans = [(one.put.done_us, one.counts_until_us) for one in entries if one.put.certain]
             spans = [(begins, ends) for begins, ends in spans if begins < ends]
         else:
-            # What was entered after its end counts for whoever asks for a moment before.
-            spans = [(min(one.put.first_us, one.over_us), one.over_us) for one in entries]
+            spans = [(one.put.first_us, one.over_us) for one in entries]
         self._from = sorted(begins for begins, _ in spans)
         self._until = sorted(ends for _, ends in spans)
+        self._late = [(begins, ends) for begins, ends in spans if ends < begins]
+        """Entered after their own end: they count, from when on they were there, for whoever asks for a moment
+        before that end."""
 
     def throughout(self, from_us: float, until_us: float) -> int:
         """At least so many count all the time."""
@@ -181,7 +183,8 @@ class _Spans:
 
     def within(self, from_us: float, until_us: float) -> int:
         """At most so many count at some time."""
-        return bisect_right(self._from, until_us) - bisect_left(self._until, from_us)
+        never = sum(ends < from_us and until_us < begins for begins, ends in self._late)
+        return bisect_right(self._from, until_us) - bisect_left(self._until, from_us) + never
 
 
 def _seen(look: Look) -> tuple[int, float]:

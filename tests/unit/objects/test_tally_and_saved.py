@@ -239,6 +239,20 @@ def test_set_that_the_audit_read_counts_what_has_not_ended() -> None:
     assert nobody.kind is None
 
 
+def test_visit_entered_after_its_own_end_counts_for_who_asks_for_a_moment_before() -> None:
+    """Once it can have been there, and not before."""
+    late = replace(_certain(1, "a", 20.0), ends_us=15.0, ttl_us=None)
+    asked = Look(n=9, value="1@14", sent_us=14, done_us=30)
+    assert not ONLINE.judge(Past(changes=[late], looks=[asked], epsilon_us=0))
+    for wrong in (replace(asked, done_us=18), replace(asked, value="1@16", sent_us=16)):
+        (many,) = ONLINE.judge(Past(changes=[late], looks=[wrong], epsilon_us=0))
+        assert many.looks == [wrong]
+    between = replace(_certain(1, "a", 40.0), ends_us=15.0, ttl_us=None)
+    there = replace(_certain(2, "b", 10.0), ends_us=100.0, ttl_us=None)
+    fine = Look(n=9, value="1@20", sent_us=20, done_us=30)
+    assert not ONLINE.judge(Past(changes=[between, there], looks=[fine], epsilon_us=0))
+
+
 def test_message_has_five_seconds() -> None:
     """Then whoever has not heard it lets in somebody who has signed out."""
     sent = _certain(1, "7", 1.0)
