@@ -174,8 +174,8 @@ class _Spans:
         self._from = sorted(begins for begins, _ in spans)
         self._until = sorted(ends for _, ends in spans)
         self._late = [(begins, ends) for begins, ends in spans if ends < begins]
-        """Entered after their own end: they count, from when on they were there, for whoever asks for a moment
-        before that end."""
+        """Entered after their own end: they count, once they can have been there, for whoever asks for a
+        moment before that end."""
 
     def throughout(self, from_us: float, until_us: float) -> int:
         """At least so many count all the time."""
