@@ -125,16 +125,14 @@ class Deadlines:
         late_us = (
             replayed_us(timelines, one, sight) + _timeout_us(one)
             for one in self._begun[:n]
-            if _timeout_us(one) <= ends_us - _asked_us(one)
+            if not _too_long(one, ends_us)
         )
         return max([ends_us, *late_us]) + self.tolerance_us
 
     def too_long(self, sight: Sight, ends_us: float) -> StepEffect | None:
         """The last one before a look that asked for more than was left of its age."""
         n = bisect_left(self._begun_first, sight.sent_us)
-        return next(
-            (one for one in reversed(self._begun[:n]) if _timeout_us(one) > ends_us - _asked_us(one)), None
-        )
+        return next((one for one in reversed(self._begun[:n]) if _too_long(one, ends_us)), None)
 
     def may_be_stretched(self, sight: Sight) -> bool:
         """Whether another touch was begun while the look was under way."""
@@ -154,6 +152,11 @@ def _asked_us(setter: StepEffect) -> float:
     """The application cannot have looked at its clock before."""
     begun_us = setter.operation.sent_us
     return setter.operation.due_us if begun_us is None else begun_us
+
+
+def _too_long(setter: StepEffect, ends_us: float) -> bool:
+    """It asked for more than was left of the age, rounded up to the milliseconds that PEXPIRE takes."""
+    return _timeout_us(setter) >= ends_us - _asked_us(setter) + 1000
 
 
 def _timeout_us(setter: StepEffect) -> int:

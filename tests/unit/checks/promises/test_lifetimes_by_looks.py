@@ -423,3 +423,16 @@ def test_touch_that_arrived_late_gives_that_much_more() -> None:
     past.touch(ann, 2.9, attempts=[(2.9, None, None), (3.8, 3.9, 4.0)])
     past.read(ann, 5.8)
     assert _names(past) == []
+
+
+@pytest.mark.parametrize(("ttl_ms", "names"), [(2000, []), (2001, []), (2002, ["outlived-age"])])
+def test_what_is_left_may_be_rounded_up_to_a_millisecond(ttl_ms: int, names: list[str]) -> None:
+    """Of a request that asked for 2000.5 ms, and arrived late: the session is over by 5.0005 s."""
+    past = Past(idle_s=9.0, age_s=4.0)
+    ann = past.log_in("ann", 1.0)
+    past.touch(ann, 3.0, attempts=[(3.0, None, None), (3.8, 3.9, 4.0)])
+    past.edit(ann, 3.95, lambda found: setattr(found, "ends_us", us(3.9) + ttl_ms * 1000))
+    past.read(ann, 5.5)
+    history = past.history()
+    history.operations[1].steps[1].ttl_ms = ttl_ms
+    assert [one.name for one in judge_deadlines(Timelines(history)).findings] == names
