@@ -83,7 +83,10 @@ def application_misfit(step: FaultStep, deployment: Deployment, workload: Worklo
     if Trait.NEEDS_OTHER_WEB_SERVER in step.traits and deployment.workers:
         return _alone_at_its_worker(_web_server_named(step), deployment.workers, workload.web_servers)
     if deployment.worker_hosts and re.match(r"host |zone ", step.target):
-        return f"{step.target}: a load worker is on a host, and would have to share its fate: name how many"
+        return (
+            f"{step.target}: a load worker is on a host, and would have to share its fate; keep them on this "
+            f"machine with `workers: {deployment.workers}`"
+        )
     return None
 
 

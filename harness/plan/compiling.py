@@ -140,7 +140,7 @@ def _web_server_misfit(scenario: Scenario, guest: Guest) -> str | None:
 
 def _machine_misfit(plan: Plan, machine: Machine, fits: Mapping[str, FaultFits]) -> str | None:
     if plan.scenario.deployment.worker_hosts and not machine.hosts:
-        return "its load workers are on hosts: --backend machines"
+        return "its load workers are on hosts, and so must its nodes be: --backend machines with --hosts"
     for step in plan.scenario.faults:
         if reason := fits[step.kind](step, plan, machine):
             return f"fault {step.number} ({step.kind}): {reason}"

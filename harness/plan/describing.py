@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.model.deployment import LONGEST_BACKOFF_S, TopologySpec
+from harness.model.deployment import LONGEST_BACKOFF_S, Deployment, TopologySpec
 from harness.model.directives import used
 from harness.model.fit import LOSS_BUDGET
 from harness.model.inventory import NodePlan
@@ -206,6 +206,13 @@ def _users(work: Workload) -> str:
     return f"{work.users} users{devices}{thinks}"
 
 
+def _workers(deployment: Deployment) -> str:
+    if not deployment.workers:
+        return ""
+    where = f" on {', '.join(deployment.worker_hosts)}" if deployment.worker_hosts else ""
+    return f" of {deployment.workers} load workers{where}"
+
+
 def _age(work: Workload) -> str:
     return f", absolute timeout {work.absolute_timeout_s:g} s" if work.absolute_timeout_s else ""
 
@@ -219,7 +226,8 @@ def _workload(plan: Plan) -> str:
     needed = actors_needed(work, wait_s)
     capped = f" (capped at {ACTORS_MAX}; {needed} could be waiting)" if needed > ACTORS_MAX else ""
     return (
-        f"{work.rate_per_s:g}/s over {len(plan.web_servers)} web servers, {_users(work)}, {_idle(work)}"
+        f"{work.rate_per_s:g}/s over {len(plan.web_servers)} web servers"
+        f"{_workers(plan.scenario.deployment)}, {_users(work)}, {_idle(work)}"
         f"{_age(work)}{_sizes(work)}: {mix}\n"
         f"              up to {plan.actors} clients at once{capped}; a request waits up to {wait_s:.1f} s"
     )

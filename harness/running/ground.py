@@ -174,6 +174,8 @@ def enter_own_network(ground: Ground) -> None:
 def ground_for_planning(wanted: str, scenarios: Sequence[Scenario] = ()) -> Ground:
     """Like `ground_of`, but builds and pulls nothing: plans are made without nodes."""
     wanted = _for_guest(wanted, scenarios)
+    if wanted == AUTO and any(one.deployment.hosts for one in scenarios):
+        wanted = OF_HOSTS
     able = (one for one in every_backend() if one.unavailable() is None)
     backend = next(able) if wanted == AUTO else backend_of(BackendKind(wanted))
     return Ground(

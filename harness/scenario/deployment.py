@@ -380,9 +380,9 @@ def read_deployment(
     worker_hosts: tuple[str, ...] = () if isinstance(workers, int) else workers
     if engines and (strange := sorted(set(worker_hosts) - engines.keys())):
         problems.add(
-            node,
+            next(value for key, value in node.value if key.value == WORKERS.key),
             f"{below}{WORKERS.key}",
-            f"expected hosts of this deployment, found {', '.join(strange)}",
+            f"expected hosts of this deployment ({', '.join(engines)}), found {', '.join(strange)}",
         )
     return Deployment(
         hosts=engines,

@@ -76,10 +76,11 @@ class _Workers:
         return {"oneOf": [self.number.schema(), listed]}
 
 
+_NUMBER = count(0, MOST_WORKERS)
 WORKERS = Field(
     key="workers",
     reader=_Workers(
-        count(0, MOST_WORKERS),
+        replace(_NUMBER, expected=f"{_NUMBER.expected}, or a list of hosts such as [b, c]"),
         Many(One("the name of a host", _host, {"type": "string", "pattern": f"^{NAME.pattern}$"})),
     ),
     help="processes that send the load, where one cannot send as much: how many on this machine, or the "

@@ -1012,13 +1012,17 @@ def test_workers_may_be_on_hosts(tmp_path: Path) -> None:
     assert (found.workers, found.worker_hosts) == (2, ("b", "a"))
     with pytest.raises(UsageError, match=r"workers: expected 1 to 8 hosts, found 0"):
         read(tmp_path, WORKERS.replace("WORKERS", "[]"))
+    with pytest.raises(UsageError, match=r"a whole number from 0 to 16, or a list of hosts .*, found 'a'"):
+        read(tmp_path, WORKERS.replace("WORKERS", "a"))
     with pytest.raises(UsageError, match=r"workers.0: expected the name of a host, found 'B'"):
         read(tmp_path, WORKERS.replace("WORKERS", "[B]"))
     known = WORKERS.replace("WORKERS", "[b]\n  hosts: {a: {engine: 'unix:///a'}}")
-    with pytest.raises(UsageError, match=r"workers: expected hosts of this deployment, found b"):
+    with pytest.raises(
+        UsageError, match=r":7: deployment\.workers: expected hosts of this deployment \(a\), found b"
+    ):
         read(tmp_path, known)
     lost = known.replace("[b]", "[a]").replace("kill: primary", "isolate: host a")
-    with pytest.raises(UsageError, match=r"host a: a load worker is on a host"):
+    with pytest.raises(UsageError, match=r"host a: a load worker is on a host.* with `workers: 1`"):
         read(tmp_path, lost)
 
 

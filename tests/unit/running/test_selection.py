@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness import scenario as reading
 from harness.errors import EnvironmentFailure, UsageError
 from harness.model.command_words import SEED_MAX, SUITES
 from harness.model.plan import Plan
 from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
+from harness.plan import describe
 from harness.running import selection
 from harness.running.compiling import compile_all, compile_chosen
 from harness.running.ground import Ground, choose_ground, ground_for_planning, ground_of
 from harness.running.selection import Choice
+from harness.running.vocabulary import shipped
 from harness.topology.docker.image import ImageChoice
 from lab.rows import ROOT
 
@@ -452,6 +455,23 @@ def test_planning_builds_and_pulls_nothing(engine: Engine, monkeypatch: pytest.M
     monkeypatch.setattr("harness.topology.docker.backend.choose_image", never)
     assert ground_for_planning("auto").backend is BackendKind.DOCKER
     assert ground_for_planning("process").backend is BackendKind.PROCESS
+
+
+def test_hosts_of_a_deployment_are_planned_as_they_run(tmp_path: Path) -> None:
+    """A plan says what `run` would do: nodes are on the hosts that the deployment names, and so are workers."""
+    file = tmp_path / "hosts.yaml"
+    file.write_text(
+        "scenario: 1\nname: hosts\ndeployment:\n  topology: {kind: sentinel}\n"
+        "  hosts: {a: {engine: 'unix:///a'}, b: {engine: 'unix:///b'}}\n  workers: [a, b]\n"
+        "workload: {mix: {read: 1}}\nfaults: [{after: 4s, kill: primary}]\n",
+        encoding="utf-8",
+    )
+    scenario = reading.load(file, shipped())
+    ground = ground_for_planning("auto", [scenario])
+    assert ground.backend is BackendKind.MACHINES
+    (plan,) = compile_all([scenario], seed=0, ground=ground)
+    assert plan.skip is None
+    assert "3 web servers of 2 load workers on a, b, " in describe(plan, shipped())
 
 
 @pytest.mark.parametrize("wanted", ["auto", "machines"])
