@@ -67,11 +67,13 @@ def memory(history: History, purpose: str | None = None, span: Span = ALL_THE_TI
 
 
 def _memory(history: History, node: str, span: Span) -> Known:
-    said = [one for one in _samples(history, node, span) if one.reachable and one.memory_bytes]
+    answers = [one for one in _samples(history, node, ALL_THE_TIME) if one.reachable and one.memory_bytes]
+    said = [one for one in answers if span[0] <= one.sent_us < span[1]]
+    if not said and _was_gone(history, node, answers, span):
+        return Known(Interval(low=0, high=0))
     if not said:
         return Known(None, f"{node} was never asked for its memory there")
     most = max(one.memory_bytes for one in said)
-    answers = [one for one in _samples(history, node, ALL_THE_TIME) if one.reachable and one.memory_bytes]
     silences = [*_silences(answers), *_silent_since(history, node, answers)]
     silent_us = max((min(span[1], end) - max(span[0], begin) for begin, end in silences), default=0)
     if silent_us <= SILENT_US:
@@ -195,14 +197,27 @@ def _silent_since(history: History, node: str, said: Sequence[NodeSample]) -> li
     """From its last answer to when it was last asked, or until a fault ended its process."""
     if not said:
         return []
-    last, ending = said[-1], history.plan.scenario.faults_with(*ENDING)
-    ended_us = (
+    asked_us = _samples(history, node, ALL_THE_TIME)[-1].done_us
+    return [(said[-1].done_us, min([asked_us, *_ended_us(history, node, said[-1])]))]
+
+
+def _was_gone(history: History, node: str, answers: Sequence[NodeSample], span: Span) -> bool:
+    """Whether a fault had ended its process before a span in which it is asked in vain, or as that began."""
+    before = [one for one in answers if one.sent_us < span[0]]
+    after = answers[len(before) :]
+    if not before or (after and after[0].run_id == before[-1].run_id) or not _samples(history, node, span):
+        return False
+    return any(at_us <= span[0] + SILENT_US for at_us in _ended_us(history, node, before[-1]))
+
+
+def _ended_us(history: History, node: str, last: NodeSample) -> list[int]:
+    """When faults ended processes of a node, after one's last answer."""
+    ending = history.plan.scenario.faults_with(*ENDING)
+    return [
         one.t_us
         for one in history.effects
         if one.fault in ending and one.t_us >= last.sent_us and node in targets_of(one, history)
-    )
-    asked_us = _samples(history, node, ALL_THE_TIME)[-1].done_us
-    return [(last.done_us, min([asked_us, *ended_us]))]
+    ]
 
 
 def _worst(nodes: Sequence[Known]) -> Known:

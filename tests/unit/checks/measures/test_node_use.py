@@ -10,6 +10,7 @@ import pytest
 from harness.checks.measures.node_use import (
     ALL_THE_TIME,
     Known,
+    Span,
     cluster_down,
     connections,
     memory,
@@ -99,6 +100,24 @@ def test_process_that_a_fault_ended_is_not_silent() -> None:
     assert memory(past(redis_2=said)).interval == Interval(low=20, high=INFINITE)
     earlier = [*every(6, 8, 20), *every(8, 15, None)]
     assert memory(past(redis_1=earlier)).interval == Interval(low=20, high=INFINITE)
+
+
+@pytest.mark.parametrize(
+    ("span_s", "later", "high"),
+    [
+        ((11, 15), [], 1),
+        ((9.8, 15), [], 20),
+        ((10, 15), every(15, 17, (30, "b")), 1),
+        ((11, 15), every(15, 17, 20), INFINITE),
+        ((8.5, 9.7), [], INFINITE),
+    ],
+)
+def test_node_that_a_fault_had_ended_bears_nothing(span_s: Span, later: Said, high: float) -> None:
+    """The fault of the outline ends redis-1 at 10 s. If the same process answers later, it was not gone."""
+    said = [(8.4, 20), (9.8, 20), *every(10, 15, None), *later]
+    found = memory(past(redis_1=said), span=(us(span_s[0]), us(span_s[1]))).interval
+    assert found is not None
+    assert found.high == high
 
 
 def test_what_nobody_sampled_is_unknown_and_not_zero() -> None:
