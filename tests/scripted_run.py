@@ -34,6 +34,9 @@ def main() -> None:
     directory = Path(sys.argv[1])
     plan = _plan(directory)
     name = plan.scenario.name
+    if "dawdles" in name and ("unsure once" not in name or directory.name.endswith("second-run")):
+        (directory / READY).touch()
+        time.sleep(60)
     print(_progress(plan).decode(), flush=True)
     if "quotes" in name:
         print(

@@ -167,6 +167,8 @@ class _Job:
     """When it had both a place and a process."""
     left: float | None = None
     """When it gave its place to the next; None: it never did."""
+    begun: bool = False
+    """It has said so, and may have started nodes."""
     said: str = ""
     """The last line of its output that was no progress: why it could not leave a result."""
 
@@ -300,6 +302,8 @@ class Suite:
             folder = self._folders[plan.key]
             again = folder.with_name(f"{folder.name}{SECOND_RUN}")
             second = await self._run_apart(_Job(plan, again, attempt=2))
+            if second.verdict is Verdict.SKIPPED:  # it was interrupted before it began
+                continue
             results[plan.key] = self._note(replace(second, times_run=2, wall_s=first.wall_s + second.wall_s))
 
     async def _needed(self, job: _Job, results: Mapping[RunKey, ScenarioResult]) -> ScenarioResult:
@@ -359,6 +363,7 @@ class Suite:
                 job.said = redacted(line.decode(errors="replace").rstrip())
                 self._display.line(job.said)
             else:
+                job.begun = True
                 self._display.progress(progress)
                 self._make_room(job, progress.phase)
         await process.wait()
@@ -396,6 +401,8 @@ class Suite:
                 (job.directory / "result.msgpack").read_bytes(), type=ScenarioResult
             )
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+            if self._interrupts and not job.begun:
+                return _never_began(job.plan)
             code = job.process.returncode if job.process else None
             self._forced = True
             log = _tail(job.directory / "run.log")

@@ -247,6 +247,23 @@ def test_interrupt_lets_the_attempt_finish_and_starts_no_other(tmp_path: Path) -
     assert any("interrupted" in line for line in silence.lines)
 
 
+def test_run_that_is_interrupted_before_it_began_did_not_run(tmp_path: Path) -> None:
+    """Its process cannot tell what it was asked for yet. It is no error, and leaves nothing to clean up."""
+    cleaned: list[str] = []
+    threading.Thread(target=_interrupt_later, args=(tmp_path, 1), daemon=True).start()
+    suite, _ = run(tmp_path, plan("dawdles"), jobs=1, process=SCRIPTED, cleaned=cleaned)
+    (one,) = suite.results
+    assert (suite.exit_code, one.verdict, one.run_dir, cleaned) == (130, Verdict.SKIPPED, "", [])
+    assert "the suite was interrupted" in one.why
+
+
+def test_second_run_that_is_interrupted_before_it_began_leaves_the_first_result(tmp_path: Path) -> None:
+    threading.Thread(target=_interrupt_later, args=(tmp_path, 1), daemon=True).start()
+    suite, _ = run(tmp_path, plan("unsure once, dawdles then"), jobs=1, process=SCRIPTED)
+    (one,) = suite.results
+    assert (suite.exit_code, one.verdict, one.times_run) == (130, Verdict.INCONCLUSIVE, 1)
+
+
 def _interrupt_later(out: Path, times: int) -> None:
     wait_until(lambda: list(out.glob(f"*/*/{READY}")), within_s=60, waiting_for="the attempt")
     for _ in range(times):
