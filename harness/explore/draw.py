@@ -61,9 +61,9 @@ _OF_REPLICAS = {"topology.redis.min-replicas-to-write", "client.wait_replicas"}
 _MAY_COST = {Trait.CAUSES_FAILOVER, Trait.CUTS_REPLICATION, Trait.EMPTIES_DATABASE}
 _OFTEN = 3
 """How many times as often something is drawn as the rest: a fault that may cost acked writes, and a primary,
-which alone has writes that nobody else has yet. Otherwise most schedules would fail nobody over. Cut links come
-twice as often again: to isolate one node, above all the leader, was enough for most failures of systems by
-partitions (Alquraan and others, OSDI 2018)."""
+which alone has writes that nobody else has yet. Otherwise most schedules would fail nobody over. Cut links
+come twice as often again: to isolate one node, above all the leader, was enough for most failures of systems
+by partitions (Alquraan and others, OSDI 2018)."""
 
 _VALUES: Mapping[OptionType, Sequence[str]] = {
     OptionType.DURATION: ("20ms", "100ms", "400ms", "1s", "3s"),
