@@ -81,7 +81,7 @@ def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
         yield f"  SKIPPED: {plan.skip}"
     yield from _deployment(plan)
     yield f"  client      {_client(scenario)}"
-    yield f"  workload    {_workload(plan)}"
+    yield f"  workload    {_workload(plan, vocabulary)}"
     yield "  timeline    0 s baseline begins"
     for fault in expected_faults(scenario, plan.inventory):
         yield f"    ~{fault.start_s:>5.1f} s   {_fault(fault, vocabulary)}"
@@ -217,10 +217,13 @@ def _age(work: Workload) -> str:
     return f", absolute timeout {work.absolute_timeout_s:g} s" if work.absolute_timeout_s else ""
 
 
-def _workload(plan: Plan) -> str:
+def _workload(plan: Plan, vocabulary: Vocabulary) -> str:
     work = plan.scenario.workload
     total = sum(work.mix.values())
-    mix = ", ".join(f"{name} {100 * weight / total:.0f}%" for name, weight in work.mix.items())
+    mix = ", ".join(
+        f"{name} {100 * weight / total:.0f}%{_changed(name, work, vocabulary)}"
+        for name, weight in work.mix.items()
+    )
     mix = f"{work.traffic} traffic: {mix}" if work.traffic else mix
     wait_s = plan.longest_client_wait_s
     needed = actors_needed(work, wait_s)
@@ -231,6 +234,18 @@ def _workload(plan: Plan) -> str:
         f"{_age(work)}{_sizes(work)}: {mix}\n"
         f"              up to {plan.actors} clients at once{capped}; a request waits up to {wait_s:.1f} s"
     )
+
+
+def _changed(name: str, work: Workload, vocabulary: Vocabulary) -> str:
+    """The options of a behaviour that are not at their default: they can be what a scenario is about."""
+    given = work.options.get(name, {})
+    declared = vocabulary.behaviours[name].options if name in vocabulary.behaviours else ()
+    said = [
+        f"{option.name} {_with_unit(given[option.name], option.type)}"
+        for option in declared
+        if given.get(option.name, option.default) != option.default
+    ]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _fault(fault: Expected, vocabulary: Vocabulary) -> str:

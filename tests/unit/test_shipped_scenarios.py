@@ -60,6 +60,12 @@ def test_shipped_scenario_plans_cleanly(path: Path) -> None:
     assert plan.scenario.name in describe(plan, shipped())
 
 
+def test_plan_says_the_options_that_somebody_chose() -> None:
+    """They can be what the scenario is about; those at their default say nothing."""
+    (path,) = selection.scenario_files("single/55")
+    assert "touch 50% (ignore_age yes), change-field 5%\n" in describe(_plan(path), shipped())
+
+
 @cache
 def _scenarios() -> list[tuple[Path, Scenario]]:
     return [(path, _plan(path).scenario) for path in FILES]
