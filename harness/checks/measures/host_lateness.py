@@ -25,6 +25,7 @@ from harness.costly import np, npt
 from harness.model.attempt_results import REPLY
 from harness.model.records import ClockPair
 from harness.model.table import OperationTable, rows_of
+from harness.model.times import FOREVER
 from harness.model.words import Outcome, Phase
 
 LAG_SHARE = 0.25
@@ -105,7 +106,10 @@ class Lateness:
 
     def counts_within(self, limit_s: float, lasted_s: float | None = None) -> bool:
         """Whether what was put out by a delay of this length may owe it to the machine. `lasted_s`: how long
-        the delay is known to have lasted, where that is more: it would have to owe all of that."""
+        the delay is known to have lasted, where that is more: it would have to owe all of that. To what has
+        no limit no machine adds."""
+        if limit_s == FOREVER:
+            return False
         lasted_s = max(limit_s, lasted_s or 0.0)
         return self.within_s(lasted_s) > max(LATE_SHARE * limit_s, lasted_s - limit_s)
 

@@ -20,6 +20,7 @@ from harness.checks.measures.host_lateness import (
 )
 from harness.model.history import History
 from harness.model.records import ClockPair, Closing
+from harness.model.times import FOREVER
 from harness.model.words import OperationKind, Outcome
 from lab.past import Past
 from lab.records import us
@@ -182,6 +183,11 @@ def test_delay_that_lasted_beyond_its_limit_would_have_to_owe_all_of_it(
     longer = Lateness(delays_s=(0.3333,) * 12)
     assert longer.counts_within(8.0, lasted_s) is counts
     assert longer.said(8.0, 27.0) == "delayed by 4000 ms, which is too much to judge a limit of 8 s"
+
+
+def test_nothing_is_too_late_for_a_limit_that_is_none() -> None:
+    """Of sessions without an idle timeout, also where a check crashed and anything may have been found."""
+    assert not Lateness(delays_s=(9.0,) * 3).counts_within(FOREVER)
 
 
 def test_delay_is_the_worse_of_loop_and_canary() -> None:
