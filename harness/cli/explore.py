@@ -36,7 +36,7 @@ def carry_out(options: argparse.Namespace) -> int:
     found: list[tuple[str, Found]] = []
     for n, (target, (request, nodes, folder)) in enumerate(zip(targets, explorations, strict=True)):
         minutes = max(0.0, ends_s - time.monotonic()) / 60 / (len(targets) - n)  # what others left, too
-        output.say(f"explore {target}: seed {seed}, runs start for {minutes:.3g} min")
+        output.say(f"explore {target}: seed {seed}, runs start for {round(minutes, 1):g} min")
         one = explore(replace(request, minutes=minutes), nodes, folder, output.say)
         found.append((target, one))
         for line in said(one):

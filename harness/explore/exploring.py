@@ -148,7 +148,8 @@ class _Exploration:
     def _tell_progress(self) -> None:
         left_s = max(0.0, self.ends_s - time.monotonic())
         undecided = f", {self.undecided} of them undecided" if self.undecided else ""
-        self.tell(f"explore: {self.runs} runs{undecided}, nothing broken; {left_s / 60:.1f} min left")
+        runs = f"{self.runs} run{'' if self.runs == 1 else 's'}{undecided}"
+        self.tell(f"explore: {runs}, nothing broken; {left_s / 60:.1f} min left")
 
     def _documents(self) -> Iterator[tuple[Path, Document]]:
         """Scenarios that can be run here, each with the file that holds it."""
