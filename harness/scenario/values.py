@@ -217,7 +217,7 @@ def duration_s(text: str) -> float:
 
 
 def _positive_duration_s(text: str) -> float:
-    value = duration_s(text)
+    value = 0.0 if re.fullmatch(r"0+(?:\.0*)?", text) else duration_s(text)
     if value == 0:
         raise Unreadable("zero is no time")
     return value

@@ -408,6 +408,7 @@ BAD = {
         'lost-session: "> -1"',
         "the bound is below 0",
     ),
+    "no time, without a unit": ("workload:", "workload:\n  think_time: 0", "found '0'; zero is no time"),
     "fewer than none": ("outage(read): < down_after + 4s", 'lost-session: "< 0"', "this is never met"),
     "time below none": ("< down_after + 4s", '"> down_after - 1min"', "the bound is below 0"),
     "two ends": ("workload:", "until: settled\nduration: 9s\nworkload:", "found both"),
