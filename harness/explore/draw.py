@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from harness.explore.promises import excused
 from harness.model.fit import LEFT_BY
 from harness.model.scenario import Declaration, Option, OptionType, OptionValue, Vocabulary
 from harness.model.words import OperationKind, Trait
@@ -161,8 +162,14 @@ def _document(
         "workload": {"rate": RATE, "users": USERS, "mix": dict(mix)},
         "faults": faults,
         "settle_within": SETTLE_WITHIN,
-        "expect": dict(space.expect),
+        "expect": excused(space.expect, _traits(faults, space.vocabulary)) if space.expect else {},
     }
+
+
+def _traits(faults: Sequence[Document], vocabulary: Vocabulary) -> Iterator[Trait]:
+    for fault in faults:
+        kind = next(vocabulary.faults[name] for name in fault if name in vocabulary.faults)
+        yield from kind.traits_with(_options_of(kind, fault))
 
 
 def _deployment(settings: Mapping[str, str], space: Space) -> Document:

@@ -69,6 +69,7 @@ class Restart:
                 "another node has given up",
                 default=_SAME,
                 words=(_SAME, "new", _ABANDONED),
+                traits={"new": (Trait.LEAVES_ADDRESS,), _ABANDONED: (Trait.LEAVES_ADDRESS,)},
             ),
             Option(
                 name="reversed",

@@ -212,6 +212,8 @@ class Trait(StrEnum):
     """Its target can write nothing to its files; one that keeps none goes on as before."""
     EMPTIES_DATABASE = "empties a database"
     """What the target held is gone at its effect, however old."""
+    LEAVES_ADDRESS = "leaves an address"
+    """Its target is found at another address afterwards, where nobody tells it whom to follow."""
 
 
 class Phase(StrEnum):

@@ -19,6 +19,7 @@ import yaml
 
 from harness.errors import ExitStatus
 from harness.explore import Found, Request, explore
+from harness.explore.promises import NEVER
 from harness.model.words import BackendKind, TopologyKind
 from harness.presets import inventory_of
 from harness.report import terminal
@@ -29,7 +30,7 @@ from harness.scenario import scenario_of
 from lab.rows import ROOT, RUNS, Row, report
 from lab.weakness.behind import VARIABLE
 from lab.weakness.ground import Misbehaving
-from lab.weakness.table import WEAKNESSES, Weakness
+from lab.weakness.table import BREAKS, WEAKNESSES, Weakness
 
 MINUTES = 10.0
 FAULTS_AT_MOST = 2
@@ -87,6 +88,7 @@ def explored(weakness: Weakness, given: argparse.Namespace) -> tuple[Found, Told
         kind=weakness.kind,
         own_deployment=bool(weakness.off),
         shards=inventory_of(scenario.deployment).shards,
+        expect=tuple(f"{name}: >= 0" for name in NEVER if name not in BREAKS),
         minutes=given.minutes,
         seed=given.seed,
         vocabulary=shipped(),

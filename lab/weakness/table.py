@@ -35,6 +35,8 @@ class Weakness:
         return {"deployment": 1, "name": self.name, "topology": {"kind": str(self.kind), **self.topology}}
 
 
+BREAKS = ("over-budget", "unexplained")
+"""What these weaknesses lead to. Whatever else an exploration promises is not what is looked for."""
 ENGINE_BUG = "a node that took over drops writes"
 
 

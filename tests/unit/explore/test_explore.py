@@ -296,6 +296,17 @@ def test_deployment_without_a_part_is_not_asked_for_what_calls_for_it() -> None:
     assert bare["replica-divergence"] == ">= 0"
 
 
+def test_node_that_comes_back_elsewhere_need_not_be_found_again() -> None:
+    """Nobody tells it whom to follow; everything else is promised as ever."""
+    space = replace(SPACE, targets={"restart": ("primary",)})
+    documents = [drawn(seed, space) for seed in range(100)]
+    elsewhere = [{one.get("address", "same") for one in each["faults"]} != {"same"} for each in documents]
+    assert any(elsewhere)
+    assert not all(elsewhere)
+    for document, moved in zip(documents, elsewhere, strict=True):
+        assert document["expect"] == {**SPACE.expect, "no-recovery": ">= 0" if moved else "0"}
+
+
 @pytest.mark.parametrize("text", ["lost-write", ": 0", "lost-write:", "", "[" * 20_000])
 def test_an_expectation_without_metric_or_bound_is_refused(text: str) -> None:
     """By what was typed, or its beginning."""
