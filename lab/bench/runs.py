@@ -7,7 +7,6 @@ is paid for every run of a matrix.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from harness import history
 from harness.errors import KitError
 from harness.model.history import History
 from harness.model.words import BackendKind, Phase
-from lab.rows import ROOT, Row, skipped
+from lab.kit_runs import kit_run
+from lab.rows import Row, skipped
 
 SCENARIO = "sentinel/01"
 JOBS = 2
@@ -37,13 +37,8 @@ def _of(backend: BackendKind, out: Path, runs: int) -> list[Row]:
         f"runs per hour: {SCENARIO}, {backend}, {JOBS} at a time",
         f"share of a run without traffic, {backend}",
     )
-    command = [sys.executable, "-m", "harness", "run", SCENARIO, "--backend", backend, "--repeat", str(runs)]
-    subprocess.run(
-        [*command, "--jobs", str(JOBS), "--seed", "1", "--out", str(out)],
-        cwd=ROOT,
-        check=False,
-        stdout=sys.stderr,
-    )
+    words = [SCENARIO, "--backend", backend, "--repeat", str(runs), "--jobs", str(JOBS), "--seed", "1"]
+    kit_run([*words, "--out", str(out)], said_to=sys.stderr)
     summary = out / "latest" / "summary.json"
     if not summary.exists():
         return [skipped(name, f"no run on {backend}: its reason is above") for name in names]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.rows import ROOT, RUNS, Row, skipped
+from lab.kit_runs import kit_run
+from lab.rows import RUNS, Row, skipped
 
 NAME = "suite: wall time / sum of its scenarios' times"
 AT_MOST = 0.6
@@ -20,8 +20,7 @@ FEWEST_SCENARIOS = 10
 def rows(run: Path | None, *, fresh: Path | None = None, backend: str = "auto") -> list[Row]:
     """`run`: a suite's folder; None: the newest run of a whole suite, or with `fresh` one made now."""
     if fresh is not None:
-        command = [sys.executable, "-m", "harness", "run", "--suite", "core", "--backend", backend]
-        subprocess.run([*command, "--out", str(fresh)], cwd=ROOT, check=False, stdout=sys.stderr)
+        kit_run(["--suite", "core", "--backend", backend, "--out", str(fresh)], said_to=sys.stderr)
         run = fresh / "latest"
     run = run or newest(RUNS)
     if run is None:

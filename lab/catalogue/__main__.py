@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from harness.safe_files import write_file
 from lab.catalogue.record import OneRun, Record, runs_of
 from lab.catalogue.table import page
 from lab.engines.__main__ import engines_here
+from lab.kit_runs import kit_run
 from lab.published import MadePart, encoded, today
 from lab.rows import ROOT, RUNS
 from lab.track_record.__main__ import shipped_scenarios
@@ -32,8 +31,6 @@ from lab.track_record.__main__ import shipped_scenarios
 RECORD = ROOT / "docs" / "catalogue-on-engines.json"
 PAGE = ROOT / "docs" / "catalogue-on-engines.md"
 MADE = MadePart("<!-- made by make catalogue -->", "<!-- end -->")
-WIND_DOWN_S = 120.0
-"""A command that was interrupted heals, collects and stops its nodes for at most a minute, and reports."""
 
 
 def main() -> int:
@@ -70,18 +67,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(given: argparse.Namespace, backend: str, engine: str, out: Path, left_s: float) -> None:
-    command = [sys.executable, "-m", "harness", "run", "--suite", given.suite, "--backend", backend]
-    command += ["--engine", engine, "--seed", "1", "--out", str(out)]
-    command += ["--jobs", str(given.jobs)] if given.jobs else []
+    words = ["--suite", given.suite, "--backend", backend, "--engine", engine]
+    words += ["--seed", "1", "--out", str(out)]
+    words += ["--jobs", str(given.jobs)] if given.jobs else []
     begun = _begun(out)
-    command += ["--resume", str(begun)] if begun else []
-    with subprocess.Popen(command, cwd=ROOT) as running:
-        try:
-            status = running.wait(left_s)
-        except subprocess.TimeoutExpired:
-            running.send_signal(signal.SIGINT)
-            running.wait(WIND_DOWN_S)
-            return
+    words += ["--resume", str(begun)] if begun else []
+    status = kit_run(words, within_s=left_s)
     if begun and status == ExitStatus.USAGE:  # the kit or a scenario has changed since
         print(f"{begun}: begins anew", file=sys.stderr)
         begun.rename(begun.with_name(f"earlier-{begun.name}"))

@@ -7,7 +7,6 @@ interrupted. `--page` writes the page of the results that docs/claims.json has.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from harness.version import kit_version
 from lab.claims.outcome import Checked, Record, measured_in
 from lab.claims.page import page
 from lab.claims.statements import Check, Statement, checks_of, read_statements, together
+from lab.kit_runs import kit_run
 from lab.published import encoded, today
 from lab.rows import ROOT, RUNS
 
@@ -68,9 +68,9 @@ def _measured(given: argparse.Namespace, statements: Sequence[Statement]) -> Rec
 def _results(given: argparse.Namespace, asked: Check, out: Path) -> tuple[ScenarioResult, ...]:
     before = (out / "latest").resolve()
     resumed = ["--resume", str(before)] if (before / SUITE).exists() else []
-    command = [sys.executable, "-m", "harness", "run", *asked.options, "--engine", given.engine]
-    command += ["--backend", given.backend, "--repeat", str(given.repeat), "--seed", "1", "--out", str(out)]
-    subprocess.run([*command, *resumed], cwd=ROOT, check=False)
+    words = [*asked.options, "--engine", given.engine, "--backend", given.backend]
+    words += ["--repeat", str(given.repeat), "--seed", "1", "--out", str(out)]
+    kit_run([*words, *resumed])
     try:
         return read_suite((out / "latest").resolve()).results
     except (OSError, ValueError) as problem:

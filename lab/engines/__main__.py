@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from harness.topology.docker import backend as docker
 from harness.topology.docker import image
 from harness.topology.process import server_programs
 from lab.engines.table import OnEngine, rows
+from lab.kit_runs import kit_run
 from lab.pressure.tally import tally
-from lab.rows import ROOT, RUNS, report
+from lab.rows import RUNS, report
 
 
 def main() -> int:
@@ -63,9 +63,9 @@ def engines_here(backend: str) -> tuple[list[tuple[str, str]], list[tuple[str, s
 
 def _run(given: argparse.Namespace, backend: str, name: str, out: Path) -> OnEngine:
     """One run of the suite by the kit's own command."""
-    command = [sys.executable, "-m", "harness", "run", "--backend", backend, "--engine", name]
-    command += ["--scenario", given.scenario] if given.scenario else ["--suite", given.suite]
-    subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=False)
+    words = ["--backend", backend, "--engine", name]
+    words += ["--scenario", given.scenario] if given.scenario else ["--suite", given.suite]
+    kit_run([*words, "--out", str(out)])
     summary = out / "latest" / "summary.json"
     if not summary.exists():
         return OnEngine(name=name, backend=backend, tally=None)

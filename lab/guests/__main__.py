@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
@@ -32,6 +31,7 @@ from lab.guests.cures import needed, read_cures
 from lab.guests.measured import Cell, after_all, measured
 from lab.guests.rounds import Round, missing
 from lab.guests.versions import versions_of
+from lab.kit_runs import kit_run
 from lab.published import encoded, today
 from lab.rows import ROOT, RUNS
 
@@ -118,11 +118,11 @@ def _measure(given: argparse.Namespace, wanted: Sequence[tuple[str, str]]) -> bo
 def _run(given: argparse.Namespace, one: Round) -> int:
     files = [f"guests/{guest}" for guest in one.guests]
     several = ["--vary" if len(files) > 1 else "--set", f"{_SETTING}{','.join(files)}"]
-    command = [sys.executable, "-m", "harness", "run", f"guests/scenarios/{one.fault}.yaml", *several]
-    command += ["--jobs", str(one.jobs), "--seed", str(given.seed)]
+    words = [f"guests/scenarios/{one.fault}.yaml", *several]
+    words += ["--jobs", str(one.jobs), "--seed", str(given.seed)]
     out = given.into / f"{one.fault}-{secrets.token_hex(3)}"
     print(f"--- {one.fault}: {', '.join(one.guests)}", flush=True)
-    return subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=False).returncode
+    return kit_run([*words, "--out", str(out)])
 
 
 def _cells(folder: Path) -> Iterator[Cell]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from harness.safe_files import write_file
 from lab.haproxy.page import MADE, Record
 from lab.haproxy.rounds import Count, Round, missing
 from lab.haproxy.table import Run, Share, table
+from lab.kit_runs import kit_run
 from lab.published import encoded
 from lab.rows import ROOT, RUNS
 
@@ -117,9 +117,8 @@ def _run(given: argparse.Namespace, one: Round, out: Path) -> bool:
     several = len(one.shapes) > 1
     shapes = ["--vary" if several else "--set", f"{SHAPE}={','.join(one.shapes)}"]
     jobs = ["--jobs", str(given.jobs)] if given.jobs else []
-    command = [sys.executable, "-m", "harness", "run", "--scenario", one.scenario, "--backend", given.backend]
-    done = subprocess.run([*command, *shapes, *jobs, "--out", str(out)], cwd=ROOT, check=False)
-    return done.returncode in {ExitStatus.PASSED, ExitStatus.FAILED, ExitStatus.INCONCLUSIVE}
+    words = ["--scenario", one.scenario, "--backend", given.backend, *shapes, *jobs, "--out", str(out)]
+    return kit_run(words) in {ExitStatus.PASSED, ExitStatus.FAILED, ExitStatus.INCONCLUSIVE}
 
 
 def _runs(folder: Path) -> dict[tuple[str, str], list[Run]]:

@@ -10,13 +10,13 @@ import argparse
 import json
 import secrets
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
+from lab.kit_runs import kit_run
 from lab.pressure.burners import every_core_busy
 from lab.pressure.tally import Tally, line, rows, tally
-from lab.rows import ROOT, RUNS, report
+from lab.rows import RUNS, report
 
 
 def main() -> int:
@@ -46,10 +46,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(given: argparse.Namespace, out: Path) -> Tally | None:
     """One run of the suite by the kit's own command; None: it never came to its summary."""
-    command = [sys.executable, "-m", "harness", "run", "--backend", given.backend, "--out", str(out)]
-    command += ["--scenario", given.scenario] if given.scenario else ["--suite", given.suite]
+    words = ["--backend", given.backend, "--out", str(out)]
+    words += ["--scenario", given.scenario] if given.scenario else ["--suite", given.suite]
     with every_core_busy():
-        subprocess.run(command, cwd=ROOT, check=False)
+        kit_run(words)
     summary = out / "latest" / "summary.json"
     return tally(json.loads(summary.read_text())) if summary.exists() else None
 

@@ -7,8 +7,6 @@ writes the pages anew, from the runs that `--out` has, or else from docs/surviva
 from __future__ import annotations
 
 import argparse
-import signal
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from harness.report.decision import decision
 from harness.report.summary import summary_text
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import make_folder, write_file
+from lab.kit_runs import kit_run
 from lab.published import encoded, today
 from lab.rows import ROOT, RUNS
 from lab.survival.page import page
@@ -33,8 +32,6 @@ MATRICES = {
     BackendKind.DOCKER: ROOT / "matrices" / "survival" / "containers.yaml",
 }
 PUBLISHED = ROOT / "docs" / "survival"
-WIND_DOWN_S = 120.0
-"""A command that was interrupted heals, collects and stops its nodes for at most a minute, and reports."""
 
 
 def main() -> int:
@@ -74,16 +71,10 @@ def _run(given: argparse.Namespace, backend: BackendKind, matrix: Path, left_s: 
     if left_s <= 0:
         return
     out = given.out / backend
-    command = [sys.executable, "-m", "harness", "run", str(matrix.relative_to(ROOT)), "--backend", backend]
-    command += ["--seed", "1", "--out", str(out)]
-    command += ["--jobs", str(given.jobs)] if given.jobs else []
-    command += ["--resume", str(begun)] if (begun := _begun(out)) else []
-    with subprocess.Popen(command, cwd=ROOT) as running:
-        try:
-            running.wait(left_s)
-        except subprocess.TimeoutExpired:
-            running.send_signal(signal.SIGINT)
-            running.wait(WIND_DOWN_S)
+    words = [str(matrix.relative_to(ROOT)), "--backend", backend, "--seed", "1", "--out", str(out)]
+    words += ["--jobs", str(given.jobs)] if given.jobs else []
+    words += ["--resume", str(begun)] if (begun := _begun(out)) else []
+    kit_run(words, within_s=left_s)
 
 
 def _begun(out: Path) -> Path | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from harness.errors import KitError
 from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import OperationKind, Outcome, Phase
+from lab.kit_runs import kit_run
 from lab.rows import ROOT, RUNS
 from lab.wait.table import Run, table
 
@@ -50,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(given: argparse.Namespace, out: Path) -> None:
-    command = [sys.executable, "-m", "harness", "run", str(MATRIX), "--backend", given.backend]
-    command += [] if given.repeat is None else ["--repeat", str(given.repeat)]
-    subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=False)
+    words = [str(MATRIX), "--backend", given.backend]
+    words += [] if given.repeat is None else ["--repeat", str(given.repeat)]
+    kit_run([*words, "--out", str(out)])
 
 
 def _runs(folder: Path) -> Iterator[Run]:

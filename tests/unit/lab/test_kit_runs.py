@@ -1,0 +1,20 @@
+"""Measurements start the kit's own `run` in one way."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import ExitStatus
+from lab.kit_runs import kit_run
+
+
+def test_status_is_that_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    """What it says is its user's to read."""
+    assert kit_run(["no-such-scenario"]) == ExitStatus.USAGE
+    assert "no-such-scenario" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("capfd")
+def test_command_is_interrupted_when_its_time_is_over() -> None:
+    """Otherwise it would run on beside the next one."""
+    assert kit_run(["single/01"], within_s=0.05) != ExitStatus.PASSED
