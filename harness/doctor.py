@@ -45,3 +45,5 @@ def _network(machine: Machine, stream: TextIO) -> None:
     print(f"  what is not on the disk (lose power): {f'no: {power}' if power else 'yes'}", file=stream)
     full = machine.why_no_full_volume
     print(f"  full volumes (fill volume): {f'no: {full}' if full else 'yes'}", file=stream)
+    held = machine.why_no_held_threads
+    print(f"  syncs that take long (hold syncs): {f'no: {held}' if held else 'yes'}", file=stream)

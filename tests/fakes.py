@@ -79,6 +79,7 @@ class FakeNode:
         """Of its clock."""
         self.obstructed = False
         self.full = False
+        self.sync_waits = False
         """Its volume."""
         self.slot_keys: dict[int, list[str]] = {}
         self.slots: set[int] = set()
@@ -201,6 +202,7 @@ class FakeNode:
             "persistence": [
                 "loading:0",
                 "aof_enabled:0",
+                f"aof_pending_bio_fsync:{int(self.sync_waits)}",
                 "rdb_bgsave_in_progress:0",
                 f"rdb_last_bgsave_status:{'err' if self.obstructed or self.full else 'ok'}",
                 f"aof_last_write_status:{'err' if self.full else 'ok'}",

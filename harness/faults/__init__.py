@@ -12,6 +12,7 @@ fault starts as a copy of `noop`. What they share:
     applied_link         a rule for links put in force, with its proof
     healed_link          the proof that packets pass again
     kept                 what stays open until a fault is healed
+    held_thread          one thread of a process, held still
     on_each_node         a fault that is kept on each of its nodes
     filler               a fast writer of keys
 
@@ -49,6 +50,7 @@ The faults, the template first:
     save_snapshot        BGSAVE by hand
     fail_snapshots       snapshots that cannot be written
     fill_volume          nothing can be written to files
+    hold_syncs           a disk that does not answer a sync
     kill_web_server      a process of the application dies
     pause_web_server     it freezes
     skew_clock           the clock of a node is wrong
@@ -75,6 +77,7 @@ from harness.faults.fill_cache import Fill, FillCache
 from harness.faults.fill_volume import FillVolume
 from harness.faults.flush import Flush
 from harness.faults.hand_over import HandOver
+from harness.faults.hold_syncs import HoldSyncs
 from harness.faults.isolate import Isolate
 from harness.faults.kill import Kill
 from harness.faults.kill_web_server import KillWebServer
@@ -134,6 +137,7 @@ FAULTS: Mapping[str, Fault] = {
     "save snapshot": SaveSnapshot(),
     "fail snapshots": FailSnapshots(),
     "fill volume": FillVolume(),
+    "hold syncs": HoldSyncs(),
     "skew clock": SkewClock(),
     "kill web server": KillWebServer(),
     "pause web server": PauseWebServer(),

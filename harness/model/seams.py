@@ -714,6 +714,8 @@ class Machine:
     """Why nobody can say here what of a node's files is on the disk; empty: it can be said."""
     why_no_full_volume: str = ""
     """Why no node can be refused what it writes to files; empty: nodes can."""
+    why_no_held_threads: str = ""
+    """Why no thread of a node can be held; empty: one can."""
     hosts: bool = False
     """It is several hosts, which can send the load as well."""
     cpus: int = 1

@@ -27,6 +27,8 @@ HELD_S = 60
 """No fault is over before the kit is killed."""
 _SETTINGS = {"maxclients": "200"}
 """What some faults need of the nodes."""
+_OF_ONE_FAULT = {"hold syncs": {"appendonly": "yes"}}
+"""What would change what others do."""
 _ANOTHER_ENGINE = "valkey-9.1"
 """For what the usual one cannot have, such as a clock of its own."""
 _SHARDS = 3
@@ -94,7 +96,7 @@ def _held(fault: str, document: Document, declared: Declaration, engine: str | N
     faults[-1] |= shown
     if len(faults) == 1:
         faults[0]["after"] = "1s"
-    topology = {**document["deployment"]["topology"], "redis": dict(_SETTINGS)}
+    topology = {**document["deployment"]["topology"], "redis": _SETTINGS | _OF_ONE_FAULT.get(fault, {})}
     made = {
         "scenario": 1,
         "name": f"{fault} until SIGKILL",

@@ -170,7 +170,23 @@ def _full_volume(scene: FaultScene) -> None:
     assert ask(scene.topology, "redis-1", "GET", "a") == "1"
     assert "PING: PONG" in str(heal(scene, effect, "fill volume"))
     assert ask(scene.topology, "redis-1", "SET", "b", "3") == "OK"
+    _held_syncs(scene)
     ask(scene.topology, "redis-1", "CONFIG", "SET", "appendonly", "no")
+
+
+def _held_syncs(scene: FaultScene) -> None:
+    """A write is confirmed meanwhile, and waits in the memory of the node."""
+    ask(scene.topology, "redis-1", "SET", "c", "1")  # a sync is for what was written
+    effect = inject(scene, "hold syncs")
+    assert ask(scene.topology, "redis-1", "SET", "c", "2") == "OK"
+    waits = "aof_buffer_length:0\r"
+    assert waits not in ask(scene.topology, "redis-1", "INFO", "persistence")
+    assert heal(scene, effect, "hold syncs") == "redis-1 syncs again"
+    wait_until(
+        lambda: waits in ask(scene.topology, "redis-1", "INFO", "persistence"),
+        within_s=10,
+        waiting_for="the write to reach the file",
+    )
 
 
 def _buffers(scene: FaultScene) -> None:

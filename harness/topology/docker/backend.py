@@ -51,7 +51,8 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - conta
         why_no_network_faults=why_not,
         why_no_slow_links=why_not or why_no_slow_links(),
         why_no_own_clocks="containers share the clock of this machine",
-        why_no_full_volume=volumes.why_no_full_volume(),
+        why_no_full_volume=volumes.why_no_processes(),
+        why_no_held_threads=volumes.why_no_processes(),
         why_no_power_loss=volumes.why_no_power_loss(),
         cpus=os.cpu_count() or 1,
     )

@@ -6,6 +6,7 @@ The engine keeps a volume in a folder of its own, which only root may enter.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,12 @@ def why_no_power_loss() -> str:
     return unsynced.why_not(place) if place.is_dir() else f"the engine's files are not here: no {place}"
 
 
-def why_no_full_volume() -> str:
-    """Why a container cannot be refused what it writes; empty: it can."""
+def why_no_processes() -> str:
+    """Why nothing can be done to the processes of containers from here; empty: it can."""
+    if sys.platform != "linux":
+        return "the engine, and so its processes, is in a virtual machine"
     if os.geteuid():
-        return "only root can limit the processes of containers"
+        return "only root can act on the processes of containers"
     if not daemon.endpoint().startswith("unix://"):
         return "the engine, and so its processes, is on another machine"
     return ""

@@ -68,6 +68,7 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - a com
         why_no_slow_links=_why_no_slow_links(),
         why_no_own_clocks="containers share the clock of their host",
         why_no_power_loss=NO_FILES,
+        why_no_held_threads="the nodes, and so their processes, are on other machines",
         hosts=True,
         cpus=os.cpu_count() or 1,
     )

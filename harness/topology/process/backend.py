@@ -82,6 +82,7 @@ def machine(*, beside_command: bool = False) -> Machine:
         why_no_slow_links=reason or slow_links.why_not(),
         why_no_own_clocks=own_clock.missing(),
         why_no_power_loss=unsynced.why_not(Path.cwd()),
+        why_no_held_threads="" if sys.platform == "linux" else "only Linux holds one thread of a process",
         programs=True,
         cpus=cpus,
     )

@@ -6,7 +6,7 @@ What is kept open between effect and healing is closed by the healing, and after
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import NoEffect
-from harness.faults import FAULTS, fail_snapshots, slow_readers
+from harness.faults import FAULTS, fail_snapshots, hold_syncs, slow_readers
 from harness.model.plan import Plan
 from harness.model.seams import Effect, Machine
 from harness.model.words import BackendKind, NodeRole, TopologyKind
@@ -448,6 +448,44 @@ def test_node_has_such_a_fault_once(world: FakeWorld, kind: str) -> None:
     FAULTS[kind].heal(first, effect, scene)
     again = FAULTS[kind].inject(second, scene)
     FAULTS[kind].heal(second, again, scene)
+
+
+def test_hold_syncs_is_proved_by_a_sync_that_waits(world: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that syncs is held until the fault is healed."""
+
+    @contextmanager
+    def held(thread: int, of: str) -> Iterator[None]:
+        redis_1(world).sync_waits = (thread, of) == (7, "redis-1")
+        yield
+        redis_1(world).sync_waits = False
+
+    monkeypatch.setattr(hold_syncs, "held", held)
+    monkeypatch.setattr(hold_syncs, "thread_named", lambda _pid, name: 7 if name == "bio_aof" else None)
+    effect = inject(world, "hold syncs")
+    assert effect.proof.startswith("a sync of redis-1")
+    assert heal(world, effect, "hold syncs") == "redis-1 syncs again"
+    assert not redis_1(world).sync_waits
+
+
+def test_hold_syncs_without_a_sync_has_no_effect(world: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor where the process has no such thread, or is another machine's."""
+    monkeypatch.setattr(hold_syncs, "held", lambda _thread, _of: nullcontext())
+    monkeypatch.setattr(hold_syncs, "_WAITS_WITHIN_S", 0.01)
+    monkeypatch.setattr(hold_syncs, "thread_named", lambda _pid, _name: 7)
+    with pytest.raises(NoEffect, match="a sync of redis-1 to wait"):
+        inject(world, "hold syncs")
+    monkeypatch.setattr(hold_syncs, "thread_named", lambda _pid, _name: None)
+    with pytest.raises(NoEffect, match="expected a thread bio_aof"):
+        inject(world, "hold syncs")
+
+
+def test_hold_syncs_says_that_a_sync_waits_longer(world: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one does on a disk that is overloaded by itself."""
+    monkeypatch.setattr(hold_syncs, "held", lambda _thread, _of: nullcontext())
+    monkeypatch.setattr(hold_syncs, "_SYNCED_WITHIN_S", 0.01)
+    monkeypatch.setattr(hold_syncs, "thread_named", lambda _pid, _name: 7)
+    redis_1(world).sync_waits = True
+    assert heal(world, inject(world, "hold syncs"), "hold syncs") == "a sync of redis-1 waits longer"
 
 
 def test_fill_volume_is_proved_by_what_the_node_says(world: FakeWorld) -> None:

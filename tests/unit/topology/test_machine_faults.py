@@ -75,7 +75,7 @@ def test_only_root_sees_files_of_containers(monkeypatch: pytest.MonkeyPatch) -> 
     """Nobody asks the engine then."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert volumes.why_no_power_loss().startswith("only root")
-    assert volumes.why_no_full_volume().startswith("only root")
+    assert volumes.why_no_processes().startswith("only root")
 
 
 def test_clock_of_a_node_is_a_file(tmp_path: Path) -> None:
