@@ -57,7 +57,7 @@ def stems(pattern: str | None) -> list[str]:
             "planned-failover",
             [
                 *("cluster/02", "proxy/02", "proxy/03", "proxy/04", "proxy/05"),
-                *("sentinel/03", "sentinel/45", "sentinel/53", "sentinel/83"),
+                *("sentinel/03", "sentinel/45", "sentinel/53", "sentinel/83", "sentinel/87"),
             ],
         ),
         (
