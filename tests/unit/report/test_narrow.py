@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from harness.model.directives import LeftOut
+from harness.model.words import Verdict
 from harness.report.page import index, page
 from tests.builders_results import result, suite
 from tests.unit.report.test_timeline import history, judged
@@ -74,3 +75,11 @@ def test_page_without_room_for_a_table_hides_heads_and_scrolls_no_table() -> Non
     assert ".suite { min-width: 0; }" in narrow
     assert ".suite { min-width: 48rem; }" in wide
     assert "<script" not in html
+
+
+def test_a_reason_stands_on_a_page_once() -> None:
+    """The table's last column has it as well; a page shows it at the top."""
+    doubted = replace(
+        result(Verdict.INCONCLUSIVE), reasons=("a fault found nothing",), why="a fault found nothing"
+    )
+    assert page(doubted, history()).count("a fault found nothing") == 1
