@@ -319,6 +319,8 @@ class FollowingClient:
         self._wire = wire
         self._address = around.primary
         self._redis = redis_at(around.primary, around, wire)
+        self._left: list[Redis] = []
+        """Of earlier addresses: a connection that was being opened when its pool was left is idle there."""
         self._reader = SentinelClient(around, wire) if around.profile.read_from_replicas else None
         self._listeners: list[asyncio.Task[None]] = []
 
@@ -339,9 +341,9 @@ class FollowingClient:
     async def _switch(self, address: Address) -> None:
         if address == self._address:
             return
-        old, self._address = self._redis, address
+        self._left.append(self._redis)
+        pool, self._address = self._redis.connection_pool, address
         self._redis = redis_at(address, self._around, self._wire)
-        pool = old.connection_pool
         await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
         await pool.disconnect(inuse_connections=False)
 
@@ -353,7 +355,8 @@ class FollowingClient:
 
     async def close(self) -> None:
         await end(self._listeners)
-        await self._redis.aclose()
+        for redis in (*self._left, self._redis):
+            await redis.aclose()
         if self._reader is not None:
             await self._reader.close()
 
