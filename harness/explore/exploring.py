@@ -30,6 +30,8 @@ DRAWN, TRIED, SMALLEST = "drawn", "tried.yaml", "smallest.yaml"
 """Below the folder of an exploration."""
 DRAWS_AT_MOST = 2000
 """In a row that nobody can run; beyond, nothing fits together here."""
+TOGETHER = 3
+"""Drawn schedules for each that sends traffic at a time: the next one starts its nodes while one recovers."""
 TRIES = 3
 """Runs of a smaller schedule, of which one must break; and of the smallest, once it is there."""
 
@@ -135,12 +137,20 @@ class _Exploration:
         make_folder(self.folder / DRAWN)
         documents = self._documents()
         while not self._over():
-            batch = dict(next(documents) for _ in range(self.ground.jobs))
+            batch = dict(next(documents) for _ in range(self._how_many()))
             broken = [one for one in self._run(list(batch), repeat=1) if one.verdict is Verdict.FAIL]
             if broken:
                 return self._made_smaller(broken[0], batch[Path(broken[0].file).resolve()])
             self._tell_progress()
         return self._found()
+
+    def _how_many(self) -> int:
+        """As many as the time that is left is enough for, as far as the runs until now tell."""
+        jobs, left_s = self.ground.jobs, self.ends_s - time.monotonic()
+        if not self.runs:
+            return jobs
+        spent_s = 60 * self.request.minutes - left_s
+        return max(jobs, min(TOGETHER * jobs, int(left_s / spent_s * self.runs)))
 
     def _over(self) -> bool:
         return self.interrupted or time.monotonic() >= self.ends_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -331,6 +332,10 @@ class Scripted:
     """Of a run that breaks nothing."""
     interrupted_after: int = 10**6
     ran: list[Document] = field(default_factory=list)
+    together: list[int] = field(default_factory=list)
+    """How many files each call was given."""
+    takes: Callable[[float], None] = lambda _: None
+    """Is told for how many seconds the nodes are busy."""
 
     def why_not(self, file: Path) -> str | None:
         document = _read(file)
@@ -341,6 +346,8 @@ class Scripted:
         return None if fits else "it does not fit"
 
     def run(self, files: Sequence[Path], *, repeat: int) -> SuiteResult:
+        self.together.append(len(files))
+        self.takes(20.0 * len(files) / self.jobs)
         results = [self._result(file) for file in files for _ in range(repeat)]
         return replace(suite(*results), interrupted=len(self.ran) >= self.interrupted_after)
 
@@ -407,6 +414,22 @@ def test_an_exploration_ends_when_its_time_is_up(tmp_path: Path) -> None:
     assert found.undecided == 0
 
 
+def test_more_is_drawn_at_once_as_long_as_the_time_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of 20 s, two side by side: a batch of six takes a minute, and the last one what is left of three."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def later(seconds: float) -> None:
+        now[0] += seconds
+
+    nodes = Scripted(lambda _: False, takes=later)
+    found, _ = explored(nodes, tmp_path, minutes=3)
+    assert nodes.together == [2, 6, 6, 4]
+    assert (found.runs, now[0]) == (18, 180)
+
+
 def test_nothing_runs_a_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What decided nothing would be run again after the time is up."""
     asked: list[RunRequest] = []
@@ -448,7 +471,7 @@ def test_runs_without_a_broken_promise_are_said(tmp_path: Path) -> None:
 def test_an_interruption_ends_it_and_keeps_what_was_found(tmp_path: Path) -> None:
     """While nothing is broken, and while a schedule is made smaller."""
     found, _ = explored(Scripted(lambda _: False, interrupted_after=4), tmp_path / "a")
-    assert (found.interrupted, found.runs, found.broken) == (True, 4, None)
+    assert (found.interrupted, found.runs, found.broken) == (True, 8, None)
     found, _ = explored(Scripted(lambda _: True, interrupted_after=6), tmp_path / "b")
     assert (found.interrupted, found.whole) == (True, False)
     assert found.file is not None
