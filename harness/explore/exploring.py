@@ -190,7 +190,7 @@ class _Exploration:
             findings = self.request.vocabulary.findings
             space = replace(space, expect=expectations(self.request.expect, findings, premises=False))
         if problem := self._tried(without_fault(space)):
-            raise UsageError(f"explore {self.request.kind}: {problem}")
+            raise UsageError(f"explore {self.request.kind}: {self._as_it_was_given(problem)}")
         targets: dict[str, list[str]] = {}
         problem = "there is none"
         for kind, target, document in single_faults(space):
@@ -211,10 +211,17 @@ class _Exploration:
         """Why nobody can run it; None: it can be run."""
         return self.ground.why_not(self._written(TRIED, document))
 
+    def _as_it_was_given(self, problem: str) -> str:
+        """What is expected came with the command, and only then into a file."""
+        return re.sub(rf"{re.escape(str(self._drawn(TRIED)))}:\d+: expect\.", "--expect ", problem)
+
     def _written(self, name: str, document: Document) -> Path:
-        file = (self.folder / DRAWN / name).resolve()
+        file = self._drawn(name)
         write_file(file, _text(document))
         return file
+
+    def _drawn(self, name: str) -> Path:
+        return (self.folder / DRAWN / name).resolve()
 
     def _run(self, files: Sequence[Path], *, repeat: int) -> Sequence[ScenarioResult]:
         suite = self.ground.run(files, repeat=repeat)

@@ -478,6 +478,17 @@ def test_an_interruption_ends_it_and_keeps_what_was_found(tmp_path: Path) -> Non
     assert found.file.exists()
 
 
+def test_a_wrong_expectation_is_said_where_it_was_written(tmp_path: Path) -> None:
+    """On the command line: the file that it was put into is nobody's."""
+
+    class Strict(Scripted):
+        def why_not(self, file: Path) -> str | None:
+            return f"{file}:69: expect.lost-writ: unknown metric" if "expect" in _read(file) else None
+
+    with pytest.raises(UsageError, match=r"^explore sentinel: --expect lost-writ: unknown metric$"):
+        explored(Strict(lambda _: False), tmp_path)
+
+
 def test_a_topology_that_no_fault_fits_is_refused(tmp_path: Path) -> None:
     """By the last reason."""
 
