@@ -99,6 +99,8 @@ class _Course:
         said = ", ".join((struck, *options_of(step, self._vocabulary)))
         declared = self._vocabulary.faults.get(step.kind)
         yield _Line(at_s, 1, f"{said} ({declared.help.rstrip('.')})" if declared else said, "")
+        if self._silent(step):
+            yield _Line(at_s, 2, *self._unanswered(step))
         yield from self._of_its_data(fault)
         if Trait.FILLS_MEMORY in step.traits:
             yield _Line(at_s, 2, *self._full(step))
@@ -120,6 +122,26 @@ class _Course:
                 yield from self._failover(fault, others)
         if fault.healed_s is not None:
             yield from self._healed(fault, others)
+
+    def _silent(self, step: FaultStep) -> bool:
+        """Whether a primary no longer answers those who ask it for sessions, and no connection is closed."""
+        if not _strikes_primary(step):
+            return False
+        askers = {"clients", "everybody", *self._plan.web_servers}
+        asked = step.options.get("from", "everybody") in askers
+        asked = asked and step.options.get("port", "all") in {"all", "data"}
+        cut = Trait.CUTS_LINKS in step.traits and Trait.CUTS_REPLICATION not in step.traits
+        dropped = cut and step.options.get("by", "drop") == "drop"
+        return Trait.FREEZES_PROCESS in step.traits or (dropped and asked)
+
+    def _unanswered(self, step: FaultStep) -> tuple[str, str]:
+        timeout_s = self._plan.scenario.deployment.client.socket_timeout_s
+        if step.for_s is not None and step.for_s < timeout_s:
+            return "requests to it wait until it answers", f"socket_timeout is {timeout_s:g} s, and longer"
+        return (
+            f"requests to it end unanswered after {timeout_s:g} s each",
+            f"socket_timeout is {timeout_s:g} s",
+        )
 
     def _takes_primary(self, fault: Expected) -> bool:
         """Whether somebody must take the place of a primary that it strikes."""
@@ -274,7 +296,7 @@ class _Course:
         return {
             Discovery.ON_ERROR: (
                 "clients find the new primary",
-                f"they ask the sentinels again after an error; {wait}",
+                f"they ask the sentinels again after an error{self._put_off()}; {wait}",
             ),
             Discovery.FOLLOW_EVENTS: ("clients find the new primary", f"sentinels announce it; {wait}"),
             Discovery.THROUGH_PROXY: (
@@ -284,6 +306,14 @@ class _Course:
         }.get(
             client.discovery,
             ("clients do not find the new primary", f"their discovery is {client.discovery}"),
+        )
+
+    def _put_off(self) -> str:
+        retries = self._plan.scenario.deployment.client.library_retries
+        if not retries:
+            return ""
+        return (
+            f", which {retries} retries of the library may put off: some versions dial the same address again"
         )
 
     def _handed_over(self, fault: Expected) -> Iterator[_Line]:

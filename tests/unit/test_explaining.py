@@ -57,6 +57,9 @@ def said(name: str, *overrides: str) -> str:
         ("sentinel/62", "fault 2: restart killed, data empty, address new"),
         ("sentinel/58", "sentinels suspect the primary because down_after is"),
         ("single/04", "the node comes back with its last snapshot because it has save points"),
+        ("sentinel/02", "requests to it end unanswered after 0.5 s each because socket_timeout is 0.5 s"),
+        ("sentinel/04", "requests to it end unanswered after 0.5 s each because socket_timeout is 0.5 s"),
+        ("clients/01", "after an error, which 12 retries of the library may put off"),
         ("single/03", "compare single/02"),
         ("cluster/01", "the other nodes suspect the primary of shard 1 because node_timeout is 2 s"),
         ("cluster/01", "a replica is promoted because the majority of primaries votes for it"),
@@ -122,6 +125,17 @@ def test_cut_is_suspected_by_those_whom_it_reaches(scenario: str, options: str, 
     assert ("goes on confirming writes" in told) is (
         options not in ("from: clients", "from: sentinels") and "bus" not in options
     )
+
+
+def test_who_is_refused_at_once_waits_for_no_timeout() -> None:
+    """Nor does who is not cut off; and a pause that is over sooner is waited out."""
+    asked = "requests to it"
+    assert asked not in said("sentinel/01")
+    assert asked in said("sentinel/67")
+    assert asked not in said("sentinel/67", "faults.0.by=reject")
+    assert asked not in said("sentinel/24")
+    longer = said("sentinel/02", "deployment.client.socket_timeout=1h")
+    assert "requests to it wait until it answers because socket_timeout is 3600 s, and longer" in longer
 
 
 def test_sentinel_that_is_cut_off_says_nothing_of_the_primary() -> None:
