@@ -110,7 +110,7 @@ class Heard:
     attempts: list[Attempt] = field(default_factory=list)
     answer: Answer | None = None
     trouble: str = ""
-    """Why there is no answer."""
+    """Why there is no answer to the request itself: `answer` is then none, or the page without a token."""
     replaced: bool = False
     """The answer gave the browser another session's cookie in the place of the one that it had."""
     forgot: bool = False
@@ -160,7 +160,6 @@ class Browser:
             token = found_in(heard.answer, recipe.csrf.place)
             if not isinstance(token, str):
                 heard.trouble = f"{recipe.csrf.get} answered {heard.answer.said} and has no token"
-                heard.answer = None
                 return heard
             said["csrf"] = token
         await self._send(address, recipe, said, heard)

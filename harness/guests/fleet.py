@@ -85,7 +85,8 @@ class GuestFleet:
         self._client = Client(self._clock, timeout_s=self._guest.timeout_s)
         await asyncio.gather(*(server.start() for server in self._servers))
         await asyncio.gather(*(server.serves(self.client) for server in self._servers))
-        if problem := await understands(self._guest, self._servers[0], self.client, self._nodes):
+        self._guest, problem = await understands(self._guest, self._servers[0], self.client, self._nodes)
+        if problem:
             raise EnvironmentFailure(f"{problem}; try: failover-kit guest check {self._guest.file}")
         self._keep(self._watch())
 

@@ -7,6 +7,9 @@ its user in by either is there. A cookie that came with a yes is the session's o
 put out, whatever the old one does. One answer may be wrong, so a session that is not there is asked for
 again. An answer that is none leaves the session undecided.
 
+A web server that lets somebody wait in vain is not asked again while another one answers. So however many
+sessions there are, one that hangs costs the patience of one browser, and all of them a few times that.
+
 Before that each web server is asked for a log-in. `shut` says which lets nobody in although Redis is well.
 """
 
@@ -14,18 +17,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 
 from harness.application import Session
 from harness.clock import Clock
-from harness.guests.browser import Browser, Client
+from harness.guests.browser import Browser, Client, Heard
 from harness.guests.operation import understood
 from harness.guests.web_server import GuestServer
 from harness.guests.words import words_of
-from harness.model.guest import LOG_IN, READ, Guest
+from harness.model.attempt_results import TIMEOUT
+from harness.model.guest import LOG_IN, READ, Guest, Recipe
 from harness.model.records import AuditEntry, AuditSummary
 from harness.model.seams import Recorder
-from harness.model.told import OK
+from harness.model.told import NO_ANSWER, OK
 from harness.model.words import FRONT_DOOR, NodeRole, Outcome
 
 AT_ONCE = 16
@@ -66,7 +71,7 @@ async def ask_at_the_door(
 ) -> None:
     """Record an entry for every session that had a cookie, and whether all were asked for."""
     todo = iter([(session, browser) for session, browser in sessions if browser.kept or browser.has_session])
-    doors = itertools.cycle(servers)
+    doors = _Doors(servers)
 
     async def some() -> None:
         for session, browser in todo:
@@ -84,9 +89,34 @@ async def ask_at_the_door(
     record(summary)
 
 
-async def _asked(
-    guest: Guest, session: Session, browser: Browser, doors: Iterator[GuestServer], clock: Clock
-) -> AuditEntry:
+class _Doors:
+    """The web servers in turn, without those at which somebody waited in vain, and nobody was answered."""
+
+    def __init__(self, servers: Sequence[GuestServer]) -> None:
+        self._all = servers
+        self._left = deque(servers)
+        self._rounds = 1
+        self._answers = Counter[str]()
+
+    async def ask(self, browser: Browser, recipe: Recipe, cookies: Mapping[str, str]) -> Heard | None:
+        """What one of them answers to copied cookies; None: none of them answers any more."""
+        if not self._left and self._rounds < TRIES:
+            self._rounds += 1
+            self._left.extend(self._all)
+        if not self._left:
+            return None
+        server = self._left[0]
+        self._left.rotate(-1)
+        before = (self._rounds, self._answers[server.name])
+        heard = await browser.with_copy(server.address, recipe, cookies)
+        if heard.answer is not None:
+            self._answers[server.name] += 1
+        elif heard.attempts[-1].result == TIMEOUT and before == (self._rounds, self._answers[server.name]):
+            self._left = deque(one for one in self._left if one is not server)
+        return heard
+
+
+async def _asked(guest: Guest, session: Session, browser: Browser, doors: _Doors, clock: Clock) -> AuditEntry:
     entry = AuditEntry(
         pass_n=1,
         session=session.id,
@@ -96,10 +126,14 @@ async def _asked(
         done_us=clock.now_us(),
     )
     copies = browser.copies or ({},)
+    recipe = guest.recipes[READ]
     for cookies in copies * TRIES:
         entry.sent_us = clock.now_us()
-        heard = await browser.with_copy(next(doors).address, guest.recipes[READ], cookies)
-        meant = understood(guest, guest.recipes[READ], heard, session)
+        heard = await doors.ask(browser, recipe, cookies)
+        if heard is None:
+            entry.error = None if entry.saw is not None else entry.error or NO_ANSWER
+            break
+        meant = understood(guest, recipe, heard, session)
         entry.done_us = clock.now_us()
         if meant.outcome is Outcome.ACKED and meant.saw is not None:
             entry.saw = dict(meant.saw)

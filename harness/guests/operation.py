@@ -63,6 +63,8 @@ def understood(guest: Guest, recipe: Recipe, heard: Heard, session: Session) -> 
         return Understood(told, Outcome.UNKNOWN, trouble=heard.trouble)
     if is_so(answer, recipe.please_log_in or guest.please_log_in):
         return Understood(PLEASE_LOG_IN, Outcome.ACKED, saw={})
+    if heard.trouble:
+        return Understood(ERROR, Outcome.UNKNOWN, trouble=heard.trouble)
     if not is_so(answer, recipe.done):
         return Understood(ERROR, Outcome.UNKNOWN, trouble=f"answered {answer.said}")
     if recipe.user is None:

@@ -8,8 +8,8 @@ before there is a load, and never a finding.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from harness.application import Session
 from harness.guests import words as texts
@@ -118,6 +118,20 @@ class _Walker:
                 break
         return meant, heard
 
+    async def cookies_of_session(self, browser: Browser) -> list[str]:
+        """Those of its cookies without which the page does not show the user any more."""
+        if len(browser.cookies) == 1:
+            return list(browser.cookies)
+        recipe, needed = self.guest.recipes[READ], []
+        for name in browser.cookies:
+            others = {other: value for other, value in browser.kept.items() if other != name}
+            heard = await browser.with_copy(self._server.address, recipe, others)
+            meant = understood(self.guest, recipe, heard, Session("walk", USER, 1, 1, "walk", ""))
+            answered = heard.answer.said if heard.answer is not None else "no answer"
+            self._note(Line(f"read, without the cookie {name}", f"GET {recipe.path}", answered, _said(meant)))
+            needed += [name] if meant.told != OK else []
+        return needed
+
     async def keys(self) -> int | None:
         """How many keys Redis has; None: nobody asks."""
         return None if self._nodes is None else await asyncio.to_thread(self._nodes.keys)
@@ -163,6 +177,14 @@ def _said(meant: Understood) -> str:
     return f"{meant.told}: {', '.join(fields)}"
 
 
+def _several(cookies: Sequence[str], needed: Sequence[str]) -> str:
+    takes = f"takes each of {', '.join(needed)}" if needed else "can do without each of them"
+    return (
+        f"expected one cookie that makes the session, found {', '.join(cookies)}, and that the page of the "
+        f"user {takes}; say which one it is: 'cookie'"
+    )
+
+
 async def begin(walker: _Walker) -> Browser | None:
     """Nobody, a log-in, and the page that names the user. None: nothing further can be tried."""
     keys = await walker.keys()
@@ -193,6 +215,12 @@ async def begin(walker: _Walker) -> Browser | None:
     if keys is not None and await walker.keys() == keys:
         walker.problem(LOG_IN, _KEPT_ELSEWHERE)
         return None
+    if not walker.guest.cookie and walker.guest.token is None:
+        needed = await walker.cookies_of_session(browser)
+        if len(needed) != 1:
+            walker.problem(LOG_IN, _several(browser.cookies, needed))
+            return None
+        walker.guest = replace(walker.guest, cookie=needed[0])
     await walker.key_of(browser.kept, "back door, after log-in", expected=True)
     return browser
 
@@ -223,9 +251,12 @@ async def walk_through(
     return walker.walk
 
 
-async def understands(guest: Guest, server: GuestServer, client: Client, nodes: Nodes | None = None) -> str:
-    """Why the guest cannot be judged, by its first pages alone; empty: it can. What its user runs may still
-    be the application of another run, so it is asked until its time is over."""
+async def understands(
+    guest: Guest, server: GuestServer, client: Client, nodes: Nodes | None = None
+) -> tuple[Guest, str]:
+    """The guest with the cookie that makes its sessions; and why it cannot be judged, by its first pages
+    alone; empty: it can. What its user runs may still be the application of another run, so it is asked until
+    its time is over."""
     loop = asyncio.get_running_loop()
     patient = guest.run_as is RunAs.ADDRESS
     ends_at_s = loop.time() + (guest.ready.within_s if patient else 0.0)
@@ -234,7 +265,7 @@ async def understands(guest: Guest, server: GuestServer, client: Client, nodes: 
         await begin(walker)
         problem = next(iter(walker.walk.problems), "")
         if not problem or loop.time() >= ends_at_s:
-            return problem
+            return walker.guest, problem
         await asyncio.sleep(ASK_AGAIN_S)
 
 

@@ -169,7 +169,7 @@ class Guest:
     """A program or file that must be there -> the line that installs it."""
     ready: Ready = field(default_factory=Ready)
     cookie: str = ""
-    """The name of the cookie that makes a session; empty: any that log-in sets."""
+    """The name of the cookie that makes a session; empty: not found out yet."""
     connections: int | None = None
     """The most connections to one node of Redis that a web server is meant to have; None: nobody says."""
     back_door: BackDoor | None = None

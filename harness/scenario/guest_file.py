@@ -337,7 +337,11 @@ GUEST_FIELDS = (
         help="a program, or a file beside the guest file -> the command that installs it",
     ),
     Field(key="ready", reader=_READY, help="when a web server serves"),
-    Field(key="cookie", reader=TEXT, help="the cookie that makes a session; default: any that log-in sets"),
+    Field(
+        key="cookie",
+        reader=TEXT,
+        help="the cookie that makes a session; default: the one without which the page shows nobody",
+    ),
     Field(
         key="connections",
         reader=count(1, 10_000),

@@ -2,7 +2,8 @@
 
 Started as a file of its own, as a guest is: it imports nothing of the kit. Each bug strikes one request in
 `EVERY`, after the first few, so that the kit has understood its pages before, and a session once at most: a
-page that is wrong each time it is asked for would be a session that is gone.
+page that is wrong each time it is asked for would be a session that is gone. With each answer comes a new
+token against CSRF in a cookie of its own, as frameworks do it: that is none of the session's.
 """
 
 import json
@@ -135,6 +136,7 @@ class Pages(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         if cookie:
             self.send_header("Set-Cookie", cookie)
+        self.send_header("Set-Cookie", f"csrf={secrets.token_hex(8)}; Path=/")
         self.end_headers()
         self.wfile.write(content)
 

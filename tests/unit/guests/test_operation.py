@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -235,6 +236,18 @@ def test_a_token_is_taken_from_a_page_first() -> None:
     assert operation.steps[0].error == "/login answered 200 and has no token"
 
 
+def test_a_page_with_a_token_that_asks_to_log_in_is_the_answer() -> None:
+    """Its user was put out: that is no error page."""
+    recipe = replace(GUEST.recipes["change-field"], csrf=Csrf(get="/form", text='value="(.+?)"'))
+    guest = replace(GUEST, recipes={**GUEST.recipes, "change-field": recipe})
+    operation, told, _ = carried_out("change-field", page(status=401), guest=guest)
+    assert (told, operation.steps[0].outcome, operation.steps[0].effective) == (
+        PLEASE_LOG_IN,
+        Outcome.ACKED,
+        False,
+    )
+
+
 def test_a_bearer_token_is_sent_from_the_log_in_on() -> None:
     """Where an application keeps sessions by token."""
     guest = Guest(
@@ -291,6 +304,48 @@ def test_the_front_door_is_asked_with_the_cookie_that_was_deleted() -> None:
     silent, _ = asked_at_the_door(page(status=503), page(status=503), TimeoutError())
     assert isinstance(silent, AuditEntry)
     assert (silent.saw, silent.error) == (None, "no answer in time")
+
+
+class Patient:
+    """In the place of the HTTP client: some web servers answer, and at the others everybody waits in vain."""
+
+    now_us = staticmethod(lambda: 5)
+
+    def __init__(self, *hung: int) -> None:
+        self.hung = hung
+
+    async def ask(self, address: Address, method: str, path: str, **_: Any) -> tuple[Answer, list[str]]:
+        if address.port in self.hung:
+            await asyncio.sleep(GUEST.timeout_s)
+            raise TimeoutError
+        return Answer(status=200, body='{"user": "ann"}'), []
+
+
+@pytest.mark.parametrize(
+    ("hung", "there", "longest"), [((), 60, 0), ((1,), 60, GUEST.timeout_s), ((1, 2), 0, 4 * GUEST.timeout_s)]
+)
+def test_a_web_server_that_hangs_keeps_the_front_door_up_once(
+    hung: tuple[int, ...], there: int, longest: float
+) -> None:
+    """Not once for each session: the others are asked at the web servers that answer."""
+    client: Any = Patient(*hung)
+    doors: Any = [SimpleNamespace(name=f"web-{n}", address=Address("127.0.0.1", n)) for n in (1, 2)]
+    written: list[Record] = []
+
+    async def main() -> float:
+        browsers = [Browser(client, cookie="sid") for _ in range(60)]
+        for one in browsers:
+            one.kept = {"sid": "abc"}
+        began_s = asyncio.get_running_loop().time()
+        asked: Any = [(SESSION, one) for one in browsers]
+        clock: Any = Clock()
+        await ask_at_the_door(GUEST, asked, doors, written.append, clock, within_s=300)
+        return asyncio.get_running_loop().time() - began_s
+
+    assert in_fake_time(main()) <= longest + 0.1
+    entries = [one for one in written if isinstance(one, AuditEntry)]
+    assert [sum(bool(one.saw) for one in entries), len(entries)] == [there, 60]
+    assert all(one.saw or one.error in {"no answer", "no answer in time"} for one in entries)
 
 
 @pytest.mark.parametrize(
@@ -430,6 +485,29 @@ def test_a_key_that_is_not_there_is_a_wrong_guest_file(
     replies = [NOBODY, entered, KIT, entered, out, NOBODY, NOBODY]
     found = walked(*replies, guest=guest, nodes=holding(3, 4, left_ms=kept))
     assert all(any(one in text for text in found) for one in said), found
+
+
+BOTH = page(status=204, cookies=["csrf=1; Path=/", *SET])
+
+
+@pytest.mark.parametrize(
+    ("without_csrf", "without_sid", "said"),
+    [
+        (KIT, NOBODY, ""),
+        (NOBODY, NOBODY, "found csrf, sid, and that the page of the user takes each of csrf, sid; say which"),
+        (KIT, KIT, "found csrf, sid, and that the page of the user can do without each of them; say which"),
+    ],
+)
+def test_the_cookie_that_makes_the_session_is_found_out(
+    without_csrf: Reply, without_sid: Reply, said: str
+) -> None:
+    """Where an application has several: a token against CSRF stays when the session's cookie is deleted."""
+    recipes = {name: GUEST.recipes[name] for name in ("log-in", "read", "logout")}
+    guest = replace(GUEST, cookie="", recipes=recipes)
+    begin = [NOBODY, BOTH, KIT, without_csrf, without_sid]
+    problems = walked(*begin, BOTH, page(cookies=DELETED), NOBODY, NOBODY, guest=guest)
+    assert len(problems) == bool(said)
+    assert said in "".join(problems)
 
 
 @pytest.mark.parametrize(
