@@ -19,7 +19,6 @@ from harness import scenario as reading
 from harness.beside import is_kind, nodes_of
 from harness.errors import ExitStatus, UsageError
 from harness.explore import Found, OnNodes, Request, explore
-from harness.presets import inventory_of
 from harness.report import terminal
 from harness.running.ground import ground_of
 from harness.running.vocabulary import shipped
@@ -52,10 +51,9 @@ def _prepared(target: str, options: argparse.Namespace, seed: int) -> tuple[Requ
     own = _own_deployment(target)
     scenario = nodes_of(target, settings=options.set, engine=options.engine)
     deployment = scenario.deployment
-    request = Request(
-        kind=deployment.topology.kind,
+    request = Request.on(
+        deployment,
         own_deployment=own is not None,
-        shards=inventory_of(deployment).shards,
         expect=tuple(options.expect),
         minutes=options.minutes,
         seed=seed,

@@ -27,14 +27,16 @@ FAULTS_AT_MOST = 4
 FIRST_FAULT_S = (2.0, 4.0)
 BETWEEN_S = (0.2, 6.0)
 LASTS_S = (1.0, 9.0)
-REPLACED_S = 5.0
-"""By then another node leads in the place of one that is gone, if one can: the longest `down_after` and
-`node_timeout` of `SETTINGS`, and an election."""
+"""Where primaries are replaced later than half of that, twice as long as it takes: else nothing would be."""
+NOTICED_S = 3.0
+"""The longest `down_after` and `node_timeout` of `SETTINGS`."""
+ELECTION_S = 2.0
+"""From then on, until another node leads in the place of one that is gone, if one can."""
 COMES_BACK_S = 2.0
 """A process that starts has loaded its data and is in touch with its primary by then."""
 RATE = "120/s"
 USERS = 150
-SETTLE_WITHIN = "60s"
+SETTLE_WITHIN_S = 60.0
 
 WEIGHTS: Mapping[OperationKind, int] = {
     OperationKind.LOGIN: 10,
@@ -92,6 +94,22 @@ class Space:
     """Fault -> the targets that it can have here; empty until somebody tried them."""
     settings: tuple[str, ...] = ()
     """Those that this topology has; empty until somebody tried them."""
+    noticed_s: float = NOTICED_S
+    """How long a primary is silent until somebody takes it for dead."""
+
+    @property
+    def replaced_s(self) -> float:
+        return self.noticed_s + ELECTION_S
+
+    @property
+    def lasts_s(self) -> tuple[float, float]:
+        """Of a fault: as often too short for a failover as long enough."""
+        least_s, most_s = LASTS_S
+        return least_s, max(most_s, 2 * self.replaced_s)
+
+    @property
+    def settle_within_s(self) -> float:
+        return SETTLE_WITHIN_S + self.lasts_s[1] - LASTS_S[1]
 
 
 def always(vocabulary: Vocabulary) -> dict[str, int]:
@@ -123,7 +141,7 @@ def single_faults(space: Space) -> Iterator[tuple[str, str, Document]]:
         for target in _possible_targets(kind, space):
             before = [{"after": "1s", name: "primary"} for name in _leaving(target, space)]
             for variant in (replace(kind, options=required), *with_one):
-                fault = _fault(variant, target, random.Random(0), FIRST_FAULT_S[0])
+                fault = _fault(variant, target, random.Random(0), FIRST_FAULT_S[0], space)
                 faults = [*before, fault]
                 yield kind.name, target, _document("one fault", {}, always(space.vocabulary), faults, bare)
 
@@ -161,7 +179,7 @@ def _document(
         "deployment": _deployment(settings, space),
         "workload": {"rate": RATE, "users": USERS, "mix": dict(mix)},
         "faults": faults,
-        "settle_within": SETTLE_WITHIN,
+        "settle_within": _seconds(space.settle_within_s),
         "expect": excused(space.expect, _traits(faults, space.vocabulary)) if space.expect else {},
     }
 
@@ -205,14 +223,14 @@ def _faults(space: Space, dice: random.Random) -> list[Document]:
     for _ in range(dice.randint(1, FAULTS_AT_MOST)):
         usable = [kind for kind in swarm if _there(kind, space, left_s)]
         kind = _kind(usable or [kind for kind in kinds if _there(kind, space, left_s)], dice)
-        fault = _fault(kind, _target(_there(kind, space, left_s), dice), dice, at_s)
+        fault = _fault(kind, _target(_there(kind, space, left_s), dice), dice, at_s, space)
         target = str(fault[kind.name])
         struck = _struck_by(target)
         at_s = max(at_s, left_s.get(LEFT_BY.get(target), 0.0), busy.until_s(kind, struck))
         found.append({**fault, "after": _seconds(at_s)})
         busy.strike(kind, fault, struck, at_s, space)
-        if _replaces(kind, fault, struck):
-            left_s.setdefault(Trait.CAUSES_FAILOVER, at_s + REPLACED_S)
+        if _replaces(kind, fault, struck, space):
+            left_s.setdefault(Trait.CAUSES_FAILOVER, at_s + space.replaced_s)
         at_s += dice.uniform(*BETWEEN_S)
     return found
 
@@ -236,9 +254,9 @@ def _target(targets: Sequence[str], dice: random.Random) -> str:
     return dice.choice(dice.choices(list(words.values()), weights)[0])
 
 
-def _replaces(kind: Declaration, fault: Document, struck: set[str]) -> bool:
+def _replaces(kind: Declaration, fault: Document, struck: set[str], space: Space) -> bool:
     """Another node leads in the place of a primary after it, as far as a schedule can say."""
-    long_enough = Trait.HANDS_OVER in kind.traits or _lasts_s(fault) >= REPLACED_S
+    long_enough = Trait.HANDS_OVER in kind.traits or _lasts_s(fault) >= space.replaced_s
     strikes_primary = any(who.endswith(_PRIMARY) for who in struck)
     return (
         Trait.CAUSES_FAILOVER in kind.traits_with(_options_of(kind, fault))
@@ -315,11 +333,11 @@ def _gone_for_s(
         return found
     for primary in (who for who in struck if who.endswith(_PRIMARY)):
         replica = f"{primary.removesuffix(_PRIMARY)}{_REPLICA}"
-        found[replica] = max(found.get(primary, for_s), REPLACED_S) + COMES_BACK_S
+        found[replica] = max(found.get(primary, for_s), space.replaced_s) + COMES_BACK_S
         if Trait.HANDS_OVER in kind.traits:
-            found[primary] = REPLACED_S
+            found[primary] = space.replaced_s
         elif primary in found and replica not in held:
-            found[primary] = min(found[primary], REPLACED_S)
+            found[primary] = min(found[primary], space.replaced_s)
     return found
 
 
@@ -338,10 +356,10 @@ def _possible_targets(kind: Declaration, space: Space) -> list[str]:
     ]
 
 
-def _fault(kind: Declaration, target: str, dice: random.Random, at_s: float) -> Document:
+def _fault(kind: Declaration, target: str, dice: random.Random, at_s: float, space: Space) -> Document:
     made: Document = {"after": _seconds(at_s), kind.name: target}
     if kind.least_for_s is not None and (Trait.LASTS in kind.traits or Trait.STOPS_PROCESS in kind.traits):
-        made["for"] = _seconds(max(kind.least_for_s, dice.uniform(*LASTS_S)))
+        made["for"] = _seconds(max(kind.least_for_s, dice.uniform(*space.lasts_s)))
     for option in kind.options:
         if option.default is None or (_can_draw(option) and dice.random() < 0.5):
             made[option.name] = _value(option, dice)

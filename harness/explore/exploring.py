@@ -13,17 +13,29 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
 from harness.errors import ExitStatus, UsageError
-from harness.explore.draw import Document, Space, always, draw, single_faults, single_settings, without_fault
+from harness.explore.draw import (
+    NOTICED_S,
+    Document,
+    Space,
+    always,
+    draw,
+    single_faults,
+    single_settings,
+    without_fault,
+)
 from harness.explore.promises import expectations
 from harness.explore.shrink import groups, without
+from harness.model.deployment import Deployment
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.model.scenario import Vocabulary
 from harness.model.words import Verdict
+from harness.plan.timeline import Pace
+from harness.presets import inventory_of
 from harness.safe_files import make_folder, write_file
 
 DRAWN, TRIED, SMALLEST = "drawn", "tried.yaml", "smallest.yaml"
@@ -47,11 +59,25 @@ class Request:
     own_deployment: bool
     """Somebody's own: its settings stay. Otherwise settings are drawn as well."""
     shards: int
+    noticed_s: float = 0.0
+    """How long a primary of the deployment is silent until somebody takes it for dead; 0: nobody does."""
     expect: tuple[str, ...] = ()
     """`metric: bound`, besides what must hold in every exploration."""
     minutes: float
     seed: int
     vocabulary: Vocabulary
+
+    @classmethod
+    def on(cls, deployment: Deployment, **others: Any) -> Request:
+        """`others`: what a deployment does not say."""
+        inventory = inventory_of(deployment)
+        pace = Pace(deployment.topology, inventory)
+        return cls(
+            kind=deployment.topology.kind,
+            shards=inventory.shards,
+            noticed_s=pace.suspicion_s if inventory.fails_over else 0.0,
+            **others,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +211,7 @@ class _Exploration:
             shards=self.request.shards,
             expect=expectations(self.request.expect, self.request.vocabulary.findings),
             vocabulary=self.request.vocabulary,
+            noticed_s=max(NOTICED_S, self.request.noticed_s),
         )
         if self._tried(without_fault(space)) is not None:  # a single node has no replica that could differ
             findings = self.request.vocabulary.findings

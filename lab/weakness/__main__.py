@@ -21,7 +21,6 @@ from harness.errors import ExitStatus
 from harness.explore import Found, Request, explore
 from harness.explore.promises import NEVER
 from harness.model.words import BackendKind, TopologyKind
-from harness.presets import inventory_of
 from harness.report import terminal
 from harness.running.ground import ground_of
 from harness.running.vocabulary import shipped
@@ -84,10 +83,9 @@ def explored(weakness: Weakness, given: argparse.Namespace) -> tuple[Found, Told
     file = folder.resolve() / "deployment.yaml"
     write_file(file, yaml.safe_dump(weakness.document, sort_keys=False).encode())
     scenario = scenario_of(file)
-    request = Request(
-        kind=weakness.kind,
+    request = Request.on(
+        scenario.deployment,
         own_deployment=bool(weakness.off),
-        shards=inventory_of(scenario.deployment).shards,
         expect=tuple(f"{name}: >= 0" for name in NEVER if name not in BREAKS),
         minutes=given.minutes,
         seed=given.seed,

@@ -19,7 +19,7 @@ from harness.errors import ExitStatus, UsageError
 from harness.explore import ground as explore_ground
 from harness.explore.draw import (
     FAULTS_AT_MOST,
-    REPLACED_S,
+    NOTICED_S,
     Document,
     Space,
     always,
@@ -37,6 +37,7 @@ from harness.run import RunRequest
 from harness.running.ground import Ground
 from harness.running.vocabulary import shipped
 from tests.builders_results import result, suite
+from tests.builders_scenario import GOOD, read
 
 SPACE = Space(
     kind="sentinel",
@@ -52,6 +53,7 @@ SPACE = Space(
     },
     settings=("topology.down_after", "topology.redis.appendonly", "client.wait_replicas"),
 )
+REPLACED_MS = 1000 * SPACE.replaced_s
 
 
 ALWAYS = always(shipped())
@@ -70,6 +72,20 @@ def drawn(seed: int, space: Space = SPACE) -> Document:
 
 def kinds(document: Document) -> list[str]:
     return [list(fault)[1] for fault in document["faults"]]
+
+
+@pytest.mark.parametrize(("down_after", "lasts_s"), [("30s", (1, 64)), ("1s", (1, 10))])
+def test_faults_of_a_slow_deployment_last_long_enough(
+    down_after: str, lasts_s: tuple[int, int], tmp_path: Path
+) -> None:
+    """With the default of Sentinel nobody would ever be replaced within nine seconds."""
+    text = GOOD.replace("{kind: sentinel}", f"{{kind: sentinel, down_after: {down_after}}}")
+    scenario = read(tmp_path, text)
+    request = Request.on(scenario.deployment, own_deployment=True, minutes=1, seed=1, vocabulary=FEW)
+    space = replace(SPACE, noticed_s=max(NOTICED_S, request.noticed_s))
+    assert space.lasts_s == lasts_s
+    longest_ms = max(_ms(fault.get("for", "0ms")) for n in range(60) for fault in drawn(n, space)["faults"])
+    assert 0.8 < longest_ms / 1000 / lasts_s[1] <= 1
 
 
 def test_a_seed_repeats_a_draw() -> None:
@@ -109,11 +125,11 @@ def test_nobody_is_struck_while_another_fault_holds_it() -> None:
             pairs[first, second] += 1
             over_ms = _ms(earlier["after"]) + _ms(earlier["for"])
             if (first, second) == ("kill", "pause"):
-                assert _ms(later["after"]) >= max(over_ms, _ms(earlier["after"]) + 1000 * REPLACED_S)
+                assert _ms(later["after"]) >= max(over_ms, _ms(earlier["after"]) + REPLACED_MS)
             elif (first, second) == ("pause", "pause"):
                 assert _ms(later["after"]) >= over_ms
             elif (first, second) == ("kill", "kill"):
-                assert _ms(later["after"]) >= min(over_ms, _ms(earlier["after"]) + 1000 * REPLACED_S)
+                assert _ms(later["after"]) >= min(over_ms, _ms(earlier["after"]) + REPLACED_MS)
     assert len(pairs) == 9
     assert any(
         _ms(later["after"]) < _ms(earlier["after"]) + _ms(earlier["for"])
@@ -163,8 +179,8 @@ def test_an_old_primary_is_there_after_a_failover_only() -> None:
                 seen += 1
                 assert any(
                     one.get("kill") == "primary"
-                    and _ms(one["for"]) >= 1000 * REPLACED_S
-                    and _ms(fault["after"]) >= _ms(one["after"]) + 1000 * REPLACED_S
+                    and _ms(one["for"]) >= REPLACED_MS
+                    and _ms(fault["after"]) >= _ms(one["after"]) + REPLACED_MS
                     for one in faults[:number]
                 )
     assert seen
@@ -590,7 +606,7 @@ def test_what_another_fault_must_leave_comes_after_it() -> None:
             if fault[kind] in later:
                 seen.add(fault[kind])
                 first = next(one for one in faults[:n] if one.get("kill") == "primary")
-                assert _ms(fault["after"]) - _ms(first["after"]) >= 1000 * REPLACED_S
+                assert _ms(fault["after"]) - _ms(first["after"]) >= REPLACED_MS
     assert seen == set(later)
     tried = {target: one["faults"] for kind, target, one in single_faults(SPACE) if kind == "kill"}
     assert [len(tried[target]) for target in ("primary", *later)] == [1, 2, 2]
