@@ -23,7 +23,7 @@ Document = dict[str, Any]
 
 _ANYBODY, _PRIMARY, _REPLICA = "anybody", " primary", " replica"
 
-FAULTS_AT_MOST = 4
+FAULTS_AT_MOST = 6
 FIRST_FAULT_S = (2.0, 4.0)
 BETWEEN_S = (0.2, 6.0)
 LASTS_S = (1.0, 9.0)
