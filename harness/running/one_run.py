@@ -27,9 +27,11 @@ def run_plan(
     tell: Callable[[Progress], None],
     stop: Stop,
     ready: Callable[[], None] | None = None,
+    recorded: Callable[[], None] | None = None,
 ) -> ScenarioResult:
     """Run one plan in `directory`, which has it in a file already, and judge what was recorded. `ready` is
-    called once the nodes are, and returns when traffic may begin; None: it may begin at once.
+    called once the nodes are, and returns when traffic may begin; None: it may begin at once. `recorded` is
+    called once nothing is measured any more.
 
     Raises:
         EnvironmentFailure: Docker, a node or the disk failed before there was anything to judge.
@@ -39,5 +41,7 @@ def run_plan(
         if ready is not None:
             ready()
         record_on(topology, plan, run=run, directory=directory, image=image, tell=tell, stop=stop)
+    if recorded is not None:
+        recorded()
     tell(Progress(scenario=plan.label, phase="judging"))
     return judge_folder(directory)

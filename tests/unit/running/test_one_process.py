@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from harness.model.results import WAITING, Progress
-from harness.running.one_process import until_its_turn
+from harness.running import one_run
+from harness.running.one_process import let_others_first, until_its_turn
 from harness.running.recording import Stop
+from tests.builders_observe import plan
 
 
 def test_run_waits_for_its_turn_and_says_so(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -29,3 +35,30 @@ def test_waiting_run_can_be_stopped() -> None:
     threading.Timer(0.05, stop.set, ["by its user"]).start()
     until_its_turn("one", its_turn, stop)
     assert not its_turn.is_set()
+
+
+def test_others_go_first_once_nothing_is_measured_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other runs measure would be late if a judge took its turns on a CPU."""
+    order: list[str] = []
+
+    @contextmanager
+    def up(*_: object, **__: object) -> Iterator[None]:
+        yield
+        order.append("down")
+
+    monkeypatch.setattr(one_run, "up", up)
+    monkeypatch.setattr(one_run, "record_on", lambda *_, **__: order.append("recorded"))
+    monkeypatch.setattr(one_run, "judge_folder", lambda _: order.append("judged"))
+    monkeypatch.setattr(os, "nice", lambda by: order.append(f"nicer by {by}"))
+    one_run.run_plan(
+        plan(),
+        run="1",
+        directory=tmp_path,
+        image=None,
+        tell=lambda _: None,
+        stop=Stop(),
+        recorded=let_others_first,
+    )
+    assert order == ["recorded", "down", "nicer by 10", "judged"]
