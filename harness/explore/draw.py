@@ -34,8 +34,8 @@ ELECTION_S = 2.0
 """From then on, until another node leads in the place of one that is gone, if one can."""
 COMES_BACK_S = 2.0
 """A process that starts has loaded its data and is in touch with its primary by then."""
-RATE = "120/s"
-USERS = 150
+RATE = "60/s"
+USERS = 100
 SETTLE_WITHIN_S = 60.0
 
 WEIGHTS: Mapping[OperationKind, int] = {
