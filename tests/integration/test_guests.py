@@ -269,8 +269,8 @@ def anywhere(folder: Path, way: str) -> Path:
     return file
 
 
-def checked(file: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "failover_kit", "guest", "check", str(file)]
+def checked(file: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "failover_kit", "guest", "check", str(file), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
 
 
@@ -282,6 +282,24 @@ def test_a_guest_can_be_a_container(tmp_path: Path) -> None:
     command = json.dumps(["perl", "-e", PERL.read_text(encoding="utf-8")])
     file = anywhere(tmp_path, f"container: {{image: {image}, command: {command}}}")
     said, _ = checked(file).communicate(timeout=300)
+    assert "it can be judged" in said, said
+    assert re.search(r"back door, after log-in +PTTL sess:\w+ +-1 +there, never ends", said), said
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(docker.unavailable() is not None, reason="no Docker")
+def test_a_guest_can_be_a_service_of_a_project(tmp_path: Path) -> None:
+    """Which sets its variables itself, and has its Redis beside it."""
+    image = choose_image("redis-8.0").name
+    shop = ["perl", "-e", PERL.read_text(encoding="utf-8").replace("$", "$$")]
+    services = {
+        "redis": {"image": image, "command": ["redis-server"]},
+        "shop": {"image": image, "command": shop, "environment": {"REDIS_HOST": "redis"}},
+    }
+    (tmp_path / "docker-compose.yml").write_text(json.dumps({"services": services}))
+    (tmp_path / "ours.yaml").write_text("deployment: 1\nname: ours\ncompose: ./docker-compose.yml\n")
+    file = anywhere(tmp_path, "service: {name: shop, port: 8000}")
+    said, _ = checked(file, "--beside", str(tmp_path / "ours.yaml")).communicate(timeout=300)
     assert "it can be judged" in said, said
     assert re.search(r"back door, after log-in +PTTL sess:\w+ +-1 +there, never ends", said), said
 

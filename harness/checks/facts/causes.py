@@ -19,6 +19,7 @@ from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timelines
+from harness.model.records import Operation
 from harness.model.times import FOREVER
 from harness.model.words import FROM_MEMORY, Cause, NodeRole
 
@@ -26,6 +27,10 @@ STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
 """Whoever answers as one of these may show what was there before."""
 NO_NODE = "no connection was recorded for the ack"
 """And no node that may have acked it has lost anything since."""
+OR_RACE = (
+    "was under way in the same session: an application that stores a session whole loses one of two requests"
+)
+"""A node may have lost it, or the application of a guest: nobody knows which."""
 _AS_ANOTHER = "when it came back as another process, and which of the two did is not recorded"
 
 
@@ -108,7 +113,9 @@ def _in_time(effect: StepEffect) -> StepEffect:
 
 def _by_elimination(timelines: Timelines, effect: StepEffect, shard: int, seen_us: float) -> Why:
     """Nobody recorded which node acked it, as behind an application of somebody's own: it was one of those
-    that called themselves primary then. A node that has lost nothing since cannot have been it."""
+    that called themselves primary then. A node that has lost nothing since cannot have been it. Nor is
+    it known what a request stores that only shows a page: many applications store the session each time, with
+    all that they read of it before."""
     nodes = timelines.ownership.acting_between(shard, effect.sent_us, effect.done_us)
     ackers = [_acker(timelines, node, "", effect.sent_us, effect.done_us) for node in nodes]
     whys = [_lost_after(timelines, effect, by, shard, seen_us) for by in ackers]
@@ -117,12 +124,12 @@ def _by_elimination(timelines: Timelines, effect: StepEffect, shard: int, seen_u
         for by, why in zip(ackers, whys, strict=True)
         if by.replaced or why.cause is not Cause.NOT_DETERMINED
     ]
-    if len({why.cause for why in explained}) == 1:
-        return explained[0]
     if explained:
-        return Why(
-            because=f"nobody knows which node acked it: {'; or '.join(why.because for why in explained)}"
-        )
+        agreed, other = len({why.cause for why in explained}) == 1, _beside(timelines, effect)
+        told = "; or ".join(why.because for why in explained[: 1 if agreed else None])
+        if other is not None:
+            return Why(because=f"nobody knows what took it: {told}; or operation {other.id} {OR_RACE}")
+        return explained[0] if agreed else Why(because=f"nobody knows which node acked it: {told}")
     rival = _rival(timelines, effect)
     if rival is not None:
         because = (
@@ -144,6 +151,26 @@ def _rival(timelines: Timelines, effect: StepEffect) -> StepEffect | None:
             if one.operation is not effect.operation
             and one.certain
             and one.first_us <= effect.done_us
+            and one.done_us >= effect.sent_us
+        ),
+        None,
+    )
+
+
+def _beside(timelines: Timelines, effect: StepEffect) -> Operation | None:
+    """Another request of a guest's session, answered, that was under way together with this one."""
+    timeline = timelines.sessions.get(effect.operation.session)
+    if not timelines.of_guest or timeline is None or effect is timeline.created:
+        return None
+    if (rival := _rival(timelines, effect)) is not None:
+        return rival.operation
+    return next(
+        (
+            one.operation
+            for one in timeline.sights
+            if one.operation is not None
+            and one.operation is not effect.operation
+            and one.sent_us <= effect.done_us
             and one.done_us >= effect.sent_us
         ),
         None,

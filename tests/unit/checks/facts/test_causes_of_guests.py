@@ -46,6 +46,25 @@ def test_what_the_application_never_saved_is_no_cost_of_a_fault() -> None:
 
 
 @pytest.mark.parametrize(
+    ("read_at", "cause", "budget"),
+    [(1.5, Cause.NOT_DETERMINED, (0, 1)), (1.6, Cause.NOT_YET_REPLICATED, (1, 1))],
+)
+def test_a_request_beside_it_leaves_open_who_took_it(
+    read_at: float, cause: Cause, budget: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failover, or the page that ann's browser asked for meanwhile and that stored her whole session: so
+    what the fault cost is open too."""
+    monkeypatch.setattr("harness.checks.promises.loss_budget._excess_s", lambda *_: 1.0)
+    past = guests.cart_back_by_a_failover()
+    past.read(next(iter(past.users)), read_at)
+    findings, counts, _, _ = run_checks(past.history())
+    (lost,) = [one for one in findings if one.name != "over-budget"]
+    assert lost.cause is cause, lost.because
+    assert ("whole" in lost.because) is (cause is Cause.NOT_DETERMINED)
+    assert (counts["over-budget"].low, counts["over-budget"].high) == budget
+
+
+@pytest.mark.parametrize(
     ("second", "cause", "cost"),
     [
         (Cause.NOT_YET_REPLICATED, Cause.NOT_YET_REPLICATED, True),
