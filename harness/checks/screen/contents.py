@@ -30,6 +30,7 @@ from harness.checks.columns.arrays import (
     picked,
 )
 from harness.checks.facts.step_effects import IDENTITY
+from harness.checks.promises.fields import is_total
 from harness.checks.screen.so_far import Held, SoFar, Sums, numbers_of, together
 from harness.costly import np, npt, pa, pc
 
@@ -51,11 +52,12 @@ class Changes:
     makes: Flags
     """By a log-in."""
     writes: Flags
-    """Sets a value; otherwise it adds to a number or removes it."""
+    """Sets a value; otherwise it adds to a number, begins with one or removes it."""
     adds: Flags
     amount: Integers
     total: Integers
-    """Additions: by how much, and the new total by the reply; otherwise 0 and 0."""
+    """Additions: by how much, and the new total by the reply; of a number that a log-in wrote, as it does
+    where it copies a session, 0 and that number; otherwise 0 and 0."""
 
     def last_of_each(self, chosen: Integers) -> Held:
         return Held(
@@ -172,6 +174,17 @@ class Tokens:
         self.numbers: Sums = numbers_of(texts.to_pylist())
         names = pc.list_element(pc.split_pattern(texts, '":"', max_splits=1), 0).dictionary_encode()
         self.field: Codes = fields.numbers(names.dictionary)[names.indices.to_numpy()]
+        self._texts = texts
+
+    def totals(self) -> tuple[Flags, Integers]:
+        """Which of them show a number as HINCRBY writes it, and the number; of all others 0."""
+        counts = _truths(pc.match_substring_regex(self._texts, '":"-?[0-9]{1,19}$')).copy()
+        total = np.zeros(len(counts), np.int64)
+        for n in np.flatnonzero(counts).tolist():
+            text = self._texts[n].as_py().rpartition('":"')[2]
+            counts[n] = is_total(text)
+            total[n] = int(text) if counts[n] else 0
+        return counts, total
 
 
 def sums(contents: Contents) -> Sums:
@@ -191,9 +204,10 @@ def sums(contents: Contents) -> Sums:
 def weigh(changes: Changes, steps: int, so_far: SoFar) -> tuple[Sums, Codes]:
     """What each step adds to the sum of its session; and sessions of which sums alone prove nothing.
 
-    Those are sessions in which a field is both set and counted, is set without a log-in having made it,
-    or is one of a session's identity; and where a reply's total is not the one before and the amount
-    together. A session that gets one value twice is such a session too: `SoFar.values` knows.
+    Those are sessions in which a field is both set and counted, unless a log-in began it with a number; in
+    which one is set without a log-in having made it, or is one of a session's identity; and where a reply's
+    total is not the one before and the amount together. A session that gets one value twice is such a session
+    too: `SoFar.values` knows.
     """
     so_far.values.add(
         together(changes.number, changes.session)[changes.writes], changes.session[changes.writes]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -30,7 +30,7 @@ from harness.checks.facts.timelines import EPSILON_US
 from harness.checks.screen.contents import Changes, Contents, Tokens
 from harness.checks.screen.so_far import SoFar, Sums
 from harness.checks.screen.steps import Steps
-from harness.costly import np, pa
+from harness.costly import np, npt, pa
 from harness.model.table import OperationTable
 from harness.model.words import StepKind
 
@@ -77,7 +77,8 @@ class Course:
 
 def course_of(steps: Steps, table: OperationTable, added: Sums, so_far: SoFar) -> tuple[Course, Codes]:
     """The course of every session, made of what each step adds (`added` becomes the sums); and the sessions
-    with more than one time-out. From here on `so_far` knows what is so after these steps."""
+    with more than one time-out, or with a change after it was over. From here on `so_far` knows what is so
+    after these steps."""
     first = steps.session[steps.begin]
     gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int32)) > 0
     gone |= picked(so_far.gone[first], steps.group)
@@ -85,13 +86,14 @@ def course_of(steps: Steps, table: OperationTable, added: Sums, so_far: SoFar) -
     sums += picked(so_far.sums[first], steps.group)
     sums[gone] = 0
     lives, changed = _lives(steps, table, gone, so_far)
+    late = _late(steps, lives, so_far)
     so_far.gone[first] = gone[steps.end]
     so_far.sums[first] = sums[steps.end]
     so_far.set_sent_us[first] = lives.sent_us[steps.end]
     so_far.set_done_us[first] = lives.done_us[steps.end]
     so_far.timeout_us[first] = lives.timeout_us[steps.end]
     so_far.begun[first] = True
-    return Course(sums=sums, lives=lives), changed
+    return Course(sums=sums, lives=lives), np.concatenate([changed, late])
 
 
 def _lives(steps: Steps, table: OperationTable, gone: Flags, so_far: SoFar) -> tuple[Lives, Codes]:
@@ -117,6 +119,17 @@ def _lives(steps: Steps, table: OperationTable, gone: Flags, so_far: SoFar) -> t
         timeout_us=picked(timeout_us, steps.group),
     )
     return lives, steps.session[places[differ]]
+
+
+def _late(steps: Steps, lives: Lives, so_far: SoFar) -> Codes:
+    """Sessions that were there for a change when they had no more to live: what had an effect found them."""
+    over_us = lives.done_us + lives.timeout_us + EPSILON_US
+    first = steps.session[steps.begin]
+    before_us = np.append(over_us[-1:], over_us[:-1])
+    before_us[steps.begin] = so_far.set_done_us[first] + so_far.timeout_us[first] + EPSILON_US
+    late = steps.changing & ~steps.are(StepKind.CREATE) & (steps.sent_us > before_us)
+    found: Codes = steps.session[late]
+    return found
 
 
 def seen_amiss(steps: Steps, course: Course, table: OperationTable, shown: Sums) -> Codes:
@@ -162,10 +175,26 @@ def changes_of(steps: Steps, table: OperationTable, wrote: Contents, so_far: SoF
     untold.append(unnamed)
     makers = np.repeat(steps.begin[new >= 0], len(IDENTITY))
     nobody = given.numbers[: len(makers)]
+    numbers, values = written.totals()
+    step, token = step[~own], token[~own]
+    counts = numbers[token] & steps.are(StepKind.CREATE)[step]
     parts = [
-        _part(makers, nobody, given.field[: len(makers)]),
-        _part(step[~own], number[~own], field[~own]),
-        _part(additions.step, totals.numbers[additions.text], totals.field[additions.text], additions),
+        _part(makers, nobody, given.field[: len(makers)], writes=True),
+        _part(
+            step,
+            written.numbers[token],
+            written.field[token],
+            writes=~counts,
+            total=np.where(counts, values[token], 0),
+        ),
+        _part(
+            additions.step,
+            totals.numbers[additions.text],
+            totals.field[additions.text],
+            adds=True,
+            amount=additions.amount,
+            total=additions.total,
+        ),
         _part(removes, np.zeros(len(removes), np.uint64), removed),
     ]
     return _in_order(steps, parts), np.concatenate(untold)
@@ -195,19 +224,28 @@ def _identities(steps: Steps, table: OperationTable, so_far: SoFar) -> tuple[Cod
     return place, Tokens(pa.array(tokens, pa.string()), so_far.fields)
 
 
-_Part: TypeAlias = "tuple[Integers | Places, Sums, Codes, Flags, Integers, Integers]"
-"""Step, token's number and field of some changes, whether they add, amount and total."""
+_Part: TypeAlias = "tuple[npt.NDArray[Any], ...]"
+"""The columns of some changes, as `_part` names them."""
 
 
-def _part(step: Integers | Places, number: Sums, field: Codes, counted: _Additions | None = None) -> _Part:
-    if counted is not None:
-        return step, number, field, np.ones(len(step), np.bool_), counted.amount, counted.total
-    nothing = np.zeros(len(step), np.int64)
-    return step, number, field, np.zeros(len(step), np.bool_), nothing, nothing
+def _part(
+    step: Integers | Places,
+    number: Sums,
+    field: Codes,
+    *,
+    writes: Flags | bool = False,
+    adds: bool = False,
+    amount: Integers | int = 0,
+    total: Integers | int = 0,
+) -> _Part:
+    columns = np.broadcast_arrays(step, number, field, writes, adds, amount, total)
+    return tuple(columns)
 
 
 def _in_order(steps: Steps, parts: Sequence[_Part]) -> Changes:
-    step, number, field, adds, amount, total = (np.concatenate(column) for column in zip(*parts, strict=True))
+    step, number, field, writes, adds, amount, total = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
     order = np.argsort(step, stable=True)
     step = step[order].astype(np.int64)
     return Changes(
@@ -216,7 +254,7 @@ def _in_order(steps: Steps, parts: Sequence[_Part]) -> Changes:
         field=field[order],
         number=number[order],
         makes=steps.are(StepKind.CREATE)[step],
-        writes=steps.are(StepKind.CREATE, StepKind.WRITE)[step],
+        writes=writes[order],
         adds=adds[order],
         amount=amount[order],
         total=total[order],

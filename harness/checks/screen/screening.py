@@ -4,6 +4,7 @@ A session is *clean* if every step on it was acked at the first attempt and had 
 may have been carried out in the order in which they stand, every look and the audit saw exactly what
 was written before, and every time to live fits the touch before. No check has anything to say about such a
 session. All others are *suspects*; their operations, and only theirs, become records for the checks.
+Sessions that one operation is about, as a change of id is, are clean together or not at all.
 
 A long history is read once, part by part (`OperationTable.parts`); `so_far` carries what one part must know
 of those before it. So the memory that screening takes hardly grows with the run.
@@ -15,7 +16,7 @@ what is called clean here. Kinds of steps that this module does not know make su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -115,6 +116,7 @@ def _screen(history: History) -> Screened:
         return everything_suspect
     so_far.conclude()
     _look_at_audit(history, so_far)
+    so_far.blame_linked()
     rows = np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *(so_far.suspect[one] for one in whose)]))
     if len(rows) == len(traffic):
         return everything_suspect
@@ -196,10 +198,12 @@ def _look_at(part: _Part, traffic: Traffic, history: History, so_far: SoFar) -> 
     table = part.table
     rows, does = rows_of(table.steps), Words(table.steps, "does")
     whose, users = _look_at_operations(table, traffic, so_far)
-    _beyond_one_session(table, whose, users, does, so_far)
-    so_far.blame(whose[rows[~_acked_at_once(traffic, table, rows)]])
-    so_far.blame(whose[rows[does.equal(StepKind.READ) != part.shows]])
-    steps = steps_in_order(table, whose, does)
+    session_of = _sessions_of_steps(table, whose, users, does, so_far)
+    on_objects = does.which({*ON_OBJECTS}.__contains__)
+    so_far.blame(whose[rows[~_acked_at_once(traffic, table, rows, on_objects)]])
+    so_far.blame(whose[rows[_tells_otherwise(part, does) & ~on_objects]])
+    _look_at_lists(session_of[does.equal(StepKind.INDEX_REMOVE)], so_far)
+    steps = steps_in_order(table, session_of, does)
     if not history.plan.scenario.workload.guarded_writes:
         # HDEL 1 then says that the field was there, which sums do not tell.
         so_far.blame(steps.session[steps.are(StepKind.REMOVE_FIELD)])
@@ -243,20 +247,30 @@ def _look_at_operations(table: OperationTable, traffic: Traffic, so_far: SoFar) 
     return whose, users
 
 
-def _beyond_one_session(
+def _sessions_of_steps(
     table: OperationTable, whose: Codes, users: Codes, does: Words, so_far: SoFar
-) -> None:
-    """Operations on more than their own session: all that they touch, and all that their users had, as some
-    of it is told by several sessions. So with those that ask which sessions a user has."""
+) -> Codes:
+    """The session that each step is about, by number: the one that it names, else its operation's.
+
+    An operation links the sessions that it is about. That is enough where each step says whose it is, as in a
+    change of id. It is not where a step is of a kind that the screen does not know, names several sessions,
+    one that nobody has used yet or another user's, or asks which sessions a user has. Then all that it names
+    are suspects, and all that its user has.
+    """
     rows = rows_of(table.steps)
     own = picked(whose, rows)
     beyond = ~does.which({*ON_SESSIONS, *NEUTRAL}.__contains__)
-    told = [Words(table.steps, name) for name in ("session", "member")]
-    for words in told:
-        numbers = words.mapped(so_far.sessions.known(words.texts), nothing=NO_CODE, dtype=np.int32)
-        beyond |= words.known & (numbers != own)
     members = Words(table.steps, "members")
     beyond |= members.known
+    told = [Words(table.steps, name) for name in ("session", "member")]
+    about = own.copy()
+    for words in told:
+        named = words.mapped(so_far.sessions.known(words.texts), nothing=NO_CODE, dtype=np.int32)
+        elsewhere = words.known & (named != about)
+        strange = (named < 0) | (about != own) | (picked(so_far.user, named) != picked(users, rows))
+        beyond |= elsewhere & strange
+        about[elsewhere & ~strange] = named[elsewhere & ~strange]
+    so_far.link(own[about != own], about[about != own])
     for words in told:
         so_far.blame_named(words.at(beyond))
     for text in members.at(members.known):
@@ -264,6 +278,33 @@ def _beyond_one_session(
     so_far.blame(own[beyond])
     asking = np.concatenate([rows[beyond], rows[does.equal(StepKind.INDEX_READ)]])
     so_far.blamed_users.update(np.unique(users[asking]).tolist())
+    return about
+
+
+_TOLD_BY: Mapping[str, tuple[StepKind, ...]] = {
+    "wrote": (StepKind.CREATE, StepKind.WRITE),
+    "added": (StepKind.INCREMENT,),
+    "added_now": (StepKind.INCREMENT,),
+    "removed": (StepKind.REMOVE_FIELD,),
+    "witness": (StepKind.CREATE, *WRITING_STEPS),
+    "pttl_ms": (StepKind.READ,),
+}
+"""Which steps on sessions tell this; the screen asks no others for it."""
+
+
+def _tells_otherwise(part: _Part, does: Words) -> Flags:
+    """Steps that tell what the screen does not ask them for, and looks that show nothing."""
+    found: Flags = does.equal(StepKind.READ) != part.shows
+    for column, kinds in _TOLD_BY.items():
+        found |= known(part.table.steps, column) & ~does.which({*kinds}.__contains__)
+    return found
+
+
+def _look_at_lists(taken_out: Codes, so_far: SoFar) -> None:
+    """Blame whoever was taken out of a user's list twice, with an effect each time."""
+    sessions, times = np.unique(taken_out, return_counts=True)
+    so_far.blame(sessions[(times > 1) | so_far.unlisted[sessions]])
+    so_far.unlisted[sessions] = True
 
 
 def _look_at_witnesses(steps: Steps, table: OperationTable, so_far: SoFar) -> None:
@@ -290,11 +331,12 @@ def _look_at_audit(history: History, so_far: SoFar) -> None:
     so_far.blame(contradicted(audited, so_far))
 
 
-def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers) -> Flags:
-    """Steps whose only attempt was answered, with an effect and without an error, in their time."""
+def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers, on_objects: Flags) -> Flags:
+    """Steps whose only attempt was answered, with an effect and without an error, in their time. A step on an
+    object may have had no effect: a token that was spent before says nothing about the session."""
     steps = table.steps
     good: Flags = Words(steps, "outcome").as_members(OUTCOMES) == OUTCOMES.index(Outcome.ACKED)
-    good &= ~known(steps, "error") & ~flagged(steps, "effective", value=False)
+    good &= ~known(steps, "error") & (on_objects | ~flagged(steps, "effective", value=False))
     sent_us, done_us = integers(steps, "sent_us"), integers(steps, "done_us")
     acked = traffic.with_outcome(Outcome.ACKED)
     tried, n = rows_of(table.attempts), integers(table.attempts, "n")

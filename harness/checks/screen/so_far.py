@@ -20,6 +20,8 @@ from harness.costly import np, npt, pa
 Sums: TypeAlias = "npt.NDArray[np.uint64]"
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+_NUMBER_BITS = 31
+"""Of a session's; two of them stand together in one signed number."""
 
 
 class Twice:
@@ -90,6 +92,7 @@ _BY_SESSION = {
     "shard": np.int32(0),
     "begun": False,
     "gone": False,
+    "unlisted": False,
     "sums": np.uint64(0),
     "latest_us": np.int64(NONE),
     "over_us": np.int64(NONE),
@@ -113,6 +116,8 @@ class SoFar:
     """It had a step."""
     gone: Flags
     """It was destroyed."""
+    unlisted: Flags
+    """It was taken out of its user's list."""
     sums: Sums
     """Of what it holds: `contents`."""
     latest_us: Integers
@@ -137,6 +142,8 @@ class SoFar:
         self.values = Twice()
         """What was written to a session."""
         self.witnesses = Twice()
+        self._links: list[Integers] = []
+        """Two sessions that one operation is about, as one number each."""
         self.blamed_users: set[int] = set()
         self.blamed_names: set[str] = set()
         """Sessions of which nobody has said anything yet."""
@@ -161,8 +168,23 @@ class SoFar:
         self.blame(numbers[numbers >= 0])
         self.blamed_names.update(name for name, n in zip(names, numbers.tolist(), strict=True) if n < 0)
 
+    def link(self, sessions: Codes, others: Codes) -> None:
+        """These are clean together or not at all, each with the other of its place."""
+        self._links.append(np.unique(sessions.astype(np.int64) << _NUMBER_BITS | others))
+
+    def blame_linked(self) -> None:
+        """Blame whoever is linked to a suspect, near or far: once everybody else is blamed. Sessions mostly
+        follow one another, so back and forth is mostly enough."""
+        links = np.unique(np.concatenate([np.zeros(0, np.int64), *self._links]))
+        one, other = links >> _NUMBER_BITS, links & ((1 << _NUMBER_BITS) - 1)
+        while (self.suspect[one] != self.suspect[other]).any():
+            pairs, suspect = list(zip(one.tolist(), other.tolist(), strict=True)), self.suspect.tolist()
+            for first, second in (*reversed(pairs), *pairs):
+                suspect[first] = suspect[second] = suspect[first] or suspect[second]
+            self.suspect[:] = suspect
+
     def conclude(self) -> None:
-        """Blame whom only the whole history can blame."""
+        """Blame whom only all operations together can blame."""
         self.blame(self.values.sessions())
         self.blame(self.witnesses.sessions())
         names, self.blamed_names = sorted(self.blamed_names), set()

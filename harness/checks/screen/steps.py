@@ -99,14 +99,14 @@ class Steps:
 
 
 def steps_in_order(table: OperationTable, session_of: Codes, does: Words) -> Steps:
-    """`session_of`: of every operation, its session's number."""
+    """`session_of`: of every step, the number of the session that it is about."""
     place = {str(kind): n for n, kind in enumerate(ON_SESSIONS)}
     kinds = does.mapped([place.get(name, -1) for name in does.names()], nothing=-1, dtype=np.int8)
     rows = rows_of(table.steps)
     at = np.flatnonzero(kinds >= 0).astype(np.int32)
-    at = picked(at, in_order_of(picked(session_of, picked(rows, at))))
+    at = picked(at, in_order_of(picked(session_of, at)))
     row = picked(rows, at).astype(np.int32)
-    session = picked(session_of, row)
+    session = picked(session_of, at)
     first = np.append(True, session[1:] != session[:-1])[: len(session)]
     return Steps(
         at=at,

@@ -28,9 +28,16 @@ some = examples(25, 4)
 
 
 def tell(
-    seed: int, *, idle_s: float = 300.0, witnesses: bool = True, guarded: bool = True, operations: int = 60
+    seed: int,
+    *,
+    idle_s: float = 300.0,
+    witnesses: bool = True,
+    guarded: bool = True,
+    operations: int = 60,
+    rotates: bool = False,
 ) -> Past:
-    """A random but correct run: overlapping operations, retries, unknown outcomes, a clean failover."""
+    """A random but correct run: overlapping operations, retries, unknown outcomes, a clean failover; also changes
+    of id, each sent once."""
     dice = random.Random(seed)
     past = Past(idle_s=idle_s, end_s=END_S, witnesses=witnesses, guarded=guarded)
     sessions: list[tuple[float, str]] = []
@@ -48,6 +55,10 @@ def tell(
             sid = past.log_in(dice.choice(USERS), now, **how)
             if isinstance(attempts, list):  # acked: only then does anybody know the id
                 sessions.append((attempts[-1][2], sid))
+            continue
+        if rotates and dice.random() < 0.15:
+            done_s = now + 0.1 * dice.random()
+            sessions.append((done_s, past.rotate(dice.choice(known[-4:]), now, took=done_s - now)))
             continue
         _something(past, dice, dice.choice(known[-4:]), now)
     return past

@@ -384,7 +384,7 @@ def test_kind_of_step_that_the_screen_does_not_know_makes_a_suspect(kind: StepKi
         assert suspects(made) == {"cid"}
 
 
-def test_step_on_another_session_makes_suspects_of_all_its_users_sessions() -> None:
+def test_step_on_another_users_session_makes_suspects_of_all_sessions_of_the_first() -> None:
     """Some of it may be told by a session that the step does not name."""
     past = three()
     past.log_in("ann", 1.3)
@@ -392,6 +392,112 @@ def test_step_on_another_session_makes_suspects_of_all_its_users_sessions() -> N
     first = changed(_step(READ, member=CID), past)
     found = {one.session for one in screen(first).suspects.operations}
     assert found == {ANN, CID, f"{4:08x}" * 4}
+
+
+OLD, NEW, NEWEST, OTHER = (f"{n:08x}" * 4 for n in (4, 5, 6, 7))
+"""Of dan's sessions: each of the first three the one before it under a new id."""
+
+
+def _renewed() -> Past:
+    past = three()
+    old = past.log_in("dan", 1.4)
+    past.add(old, 2.0, 3)
+    new = past.rotate(old, 3.5)
+    past.add(new, 4.0, 2)
+    newest = past.rotate(new, 5.0)
+    past.remove(newest, 6.0)
+    past.change(newest, 6.5)
+    past.log_in("dan", 7.0)
+    NAMES.update({OLD: "old", NEW: "new", NEWEST: "newest", OTHER: "other"})
+    return past
+
+
+DANS_LOGIN, FIRST_ADD, ROTATE, ADD_TO_NEW, ROTATE_AGAIN, REMOVE_OF_NEWEST = range(16, 22)
+
+
+def test_session_under_a_new_id_is_clean_and_so_is_the_old_one() -> None:
+    """Its cart goes on from what it was."""
+    assert suspects(_renewed().history()) == set()
+
+
+@pytest.mark.parametrize(
+    ("number", "place", "about"),
+    [
+        (ROTATE, 0, {"pttl_ms": -1}),
+        (ROTATE, 0, {"saw": None}),
+        (ROTATE, 1, {"effective": False}),
+        (ROTATE, 1, {"ttl_ms": 1}),
+        (ROTATE, 1, {"wrote": {"theme": "16:theme"}}),
+        (ROTATE, 2, {"effective": False}),
+        (ROTATE, 2, {"session": NEW, "member": None}),
+        (ROTATE, 4, {"effective": False}),
+        (ROTATE_AGAIN, 2, {"outcome": Outcome.UNKNOWN}),
+        (FIRST_ADD, 0, {"added": {"cart:1": 4}}),
+        (ADD_TO_NEW, 0, {"added_now": {"cart:1": 6}}),
+        (ADD_TO_NEW, 0, {"added": {"cart:1": 5}, "added_now": {"cart:1": 5}}),
+        (REMOVE_OF_NEWEST, 0, {"removed": ("theme",)}),
+    ],
+)
+def test_doubt_about_one_id_is_doubt_about_all_that_follow_it(
+    number: int, place: int, about: Mapping[str, Any]
+) -> None:
+    """Near and far; not about another session of the same user."""
+    assert suspects(changed(_step(number, place, **about), _renewed())) == {"old", "new", "newest"}
+
+
+@pytest.mark.parametrize(
+    "about", [{"session": OTHER}, {"member": OTHER}, {"session": OLD, "member": OTHER}, {"member": BOB}]
+)
+def test_step_that_names_another_session_than_it_should_is_doubt_about_both(about: Mapping[str, Any]) -> None:
+    """Of one user, or of several; one that names two says too much."""
+    assert suspects(changed(_step(ROTATE, 2, **about), _renewed())) >= {"old", "new", "newest"}
+
+
+def test_session_that_was_taken_out_of_the_list_twice_is_a_suspect() -> None:
+    """It was in the list again in between, which nobody looked at."""
+
+    def change(operations: dict[int, Operation]) -> None:
+        _again(operations, LOGOUT, 10.0)
+        again = operations[max(operations)]
+        again.steps = again.steps[1:]
+
+    made = changed(change)
+    assert suspects(made) == {"bob"}
+    assert {one.name for one in run_checks(made)[0]} == {"index-drift"}
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"added": {"cart:1": 2}},
+        {"added_now": {"cart:1": 2}},
+        {"removed": ("cart:1",)},
+        {"saw": {}},
+        {"pttl_ms": 300_000},
+    ],
+)
+@pytest.mark.parametrize("number", [ANNS_LOGIN, CHANGE])
+def test_step_that_tells_more_than_its_kind_does_makes_a_suspect(
+    number: int, about: Mapping[str, Any]
+) -> None:
+    """A write that says that it also added, removed or looked."""
+    assert suspects(changed(_step(number, **about))) == {"ann"}
+
+
+@pytest.mark.parametrize("does", ON_OBJECTS)
+def test_step_on_an_object_may_have_had_no_effect(does: StepKind) -> None:
+    """A token that was spent before, a revocation that is not there: that says nothing about the session."""
+    about = {"does": does, "session": None, "key": "spent:{x}", "effective": False, "pttl_ms": None}
+    for saw in (None, {}, {"value": "1"}):
+        assert suspects(changed(_step(CIDS_READ, 0, saw=saw, **about))) == set()
+
+
+def test_mixed_up_reply_about_an_object_makes_a_suspect() -> None:
+    """It is told of the session whose request it was."""
+    about = {"does": StepKind.LOOK, "session": None, "saw": None, "pttl_ms": None}
+    made = changed(_step(LAST_READ, 0, key="spent:{x}", error="reply-mixed-up: GET answered []", **about))
+    assert suspects(made) == {"ann"}
+    assert {one.name for one in run_checks(made)[0]} == {"reply-mixed-up"}
 
 
 # ---------------------------------------------------------------- the order of steps
@@ -655,7 +761,7 @@ def _short(*, seen_us: int, audited_us: int, out: bool) -> History:
     ann = past.log_in("ann", 1.0)
     past.read(ann, 2.0)
     if out:
-        past.logout(ann, 6.0)
+        past.logout(ann, 5.0025, took=0.01)
     changes = [
         _of(2, sent_us=seen_us, done_us=seen_us),
         _step(2, sent_us=seen_us, done_us=seen_us, pttl_ms=None),
@@ -677,6 +783,25 @@ def test_session_that_was_not_touched_in_time_must_not_be_there(late_us: int, fi
     expected = set() if fine else {"ann"}
     assert suspects(_short(seen_us=last_us + late_us, audited_us=us(7.0), out=True)) == expected
     assert suspects(_short(seen_us=us(2.0), audited_us=last_us + late_us, out=False)) == expected
+
+
+@pytest.mark.parametrize("number", [CHANGE, TOUCH, ADD, REMOVE])
+def test_session_that_was_changed_after_its_time_out_is_a_suspect(number: int) -> None:
+    """Nobody looked; but what had an effect found it there."""
+    past, names = Past(idle_s=300.0), {CHANGE: "change", TOUCH: "touch", ADD: "add", REMOVE: "remove"}
+    ann = past.log_in("ann", 1.0)
+    past.log_in("bob", 1.1)
+    getattr(past, names[number])(ann, 2.0)
+    past.logout(ann, 3.0)
+
+    def brief(operations: dict[int, Operation]) -> None:
+        operations[1].steps[0].ttl_ms = 500
+        operations[3].steps = operations[3].steps[-1:]  # a touch looks first
+        operations[3].steps[0].ttl_ms = 500 if number == TOUCH else None
+
+    made = changed(brief, past)
+    assert suspects(made) == {"ann"}
+    assert "outlived-timeout" in {one.name for one in run_checks(made)[0]}
 
 
 # ---------------------------------------------------------------- the audit

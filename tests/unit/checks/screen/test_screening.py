@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from harness.checks.screen.screening import screen
 from harness.model.history import History
 from harness.model.records import AuditEntry, Operation, Step
 from harness.model.words import Outcome, StepKind
+from harness.objects.counter import ATTEMPTS
+from harness.objects.flag import PROFILE, SPENT
 from lab.past import Past
 from tests.in_parts import in_parts
 from tests.share import examples
@@ -309,3 +312,112 @@ def test_logout_everywhere_makes_all_of_its_user_suspects() -> None:
     suspects = {one.session for one in screen(history).suspects.operations}
     assert suspects == {first, second}
     both_ways(history)
+
+
+# ---------------------------------------------------------------- several sessions of one user, and objects
+
+
+def shop(seed: int, *, took: float = 0.001) -> Past:
+    """As `calm`, with changes of id, and tokens that are spent once and then refused, profiles, counts."""
+    dice, past = random.Random(f"shop {seed}"), Past(end_s=40.0)
+    owned = {user: [past.log_in(user, 0.1 + n / 10)] for n, user in enumerate(("ann", "bob", "cid"))}
+    for n in range(60):
+        user = dice.choice(("ann", "bob", "cid"))
+        _shopping(past, dice, (user, owned[user]), 1.0 + n / 5, took)
+    past.logout(owned["ann"][-1], 20.0)
+    past.read(owned["ann"][-1], 21.0)
+    return past
+
+
+def _shopping(past: Past, dice: random.Random, whose: tuple[str, list[str]], at: float, took: float) -> None:
+    user, owned = whose
+    one, item = owned[-1], dice.choice(("cart:1", "cart:1", "cart:2"))
+    does: list[Callable[[], object]] = [
+        lambda: past.read(one, at, took=took),
+        lambda: past.read(dice.choice(owned), at, took=took),
+        lambda: past.touch(one, at, took=took),
+        lambda: past.change(one, at, *dice.choice((("ip", "agent"), ("theme",))), took=took),
+        lambda: past.add(one, at, dice.choice((1, 2, -1)), item, took=took),
+        lambda: past.add(one, at, 1, item, took=took),
+        lambda: past.remove(one, at, item, took=took),
+        lambda: past.put(SPENT, dice.choice(owned), one, at, took=took),
+        lambda: past.put(PROFILE, user, one, at, took=took),
+        lambda: past.look(PROFILE, user, one, at, took=took),
+        lambda: past.count(ATTEMPTS, user, one, at, window=3.0, took=took),
+        lambda: owned.append(past.rotate(one, at, took=took)),
+        lambda: owned.append(past.rotate(one, at, took=took)),
+    ]
+    dice.choice(does)()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sessions_of_a_calm_shop_are_clean(seed: int) -> None:
+    """New ids and refused tokens are no reason to look closely."""
+    history = shop(seed).history()
+    screened = screen(history)
+    assert (len(screened.suspects.operations), screened.clean.sessions) == (0, len(history.sessions()))
+    both_ways(history)
+
+
+@some
+@given(seeds, st.integers(0, 62), st.sampled_from((0.001, 0.15)))
+def test_shop_that_lost_something_is_judged_alike_with_the_screen(
+    seed: int, number: int, took: float
+) -> None:
+    """An acked effect that is gone: of a change of id, of what the new id began with, of a token."""
+    past = shop(seed % 50, took=took)
+    past.doings[number].lost = True
+    both_ways(past.history())
+
+
+@some
+@given(seeds)
+def test_random_run_with_changes_of_id_is_judged_alike_with_the_screen(seed: int) -> None:
+    """As above, with requests that get no answer."""
+    both_ways(tell(seed, rotates=True).history())
+
+
+_OTHERWISE: Mapping[str, Sequence[Any]] = {
+    "outcome": tuple(Outcome),
+    "effective": (True, False, None),
+    "error": ("reply-mixed-up: EXPIRE answered []", "READONLY"),
+    "attempts": ((), (2,)),
+    "ttl_ms": (None, 1, 200_000),
+    "pttl_ms": (None, -1, -2, 100_000),
+    "witness": (None, "1", "9"),
+    "sent_us": (1, 50_000_000),
+    "done_us": (1, 50_000_000, None),
+    "does": tuple(StepKind),
+    "removed": (("cart:1",), ("theme",)),
+    "added": ({"cart:1": 1}, {"cart:2": -1}),
+    "added_now": ({"cart:1": 1}, {"cart:2": 3}),
+    "members": ((), None),
+}
+"""What each thing that a step tells may say instead."""
+
+
+def _told_otherwise(history: History, dice: random.Random) -> History:
+    """One thing that one step of a session tells, changed: to something else of its kind, or to what it is of
+    another step, session or user."""
+    operations = [msgspec.convert(msgspec.to_builtins(one), Operation) for one in history.operations]
+    everybody = [(one, step) for one in operations for step in one.steps]
+    (operation, step), (_, other) = dice.choice(everybody), dice.choice(everybody)
+    name = dice.choice((*_OTHERWISE, "session", "member", "wrote", "saw", "a whole step", "user"))
+    if name == "user":
+        operation.user = dice.choice(("ann", "bob"))
+    elif name == "a whole step":
+        again = msgspec.structs.replace(step, n=len(operation.steps) + 1)
+        operation.steps = dice.choice(((*operation.steps, again), operation.steps[:-1]))
+    elif name in _OTHERWISE and dice.random() < 0.8:
+        setattr(step, name, dice.choice(_OTHERWISE[name]))
+    else:
+        setattr(step, name, getattr(other, name))
+    return replace(history, operations=tuple(operations))
+
+
+@examples(2_000, 25)
+@given(seeds)
+def test_shop_with_one_thing_told_otherwise_is_judged_alike_with_the_screen(seed: int) -> None:
+    """Whatever a step tells: the screen never passes over what the checks would have found."""
+    history = _told_otherwise(shop(seed % 50).history(), random.Random(seed))
+    assert run_checks(history) == run_checks(history, screened=False)
