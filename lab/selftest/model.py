@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+from harness.checks.facts.step_effects import IDENTITY
 from harness.model.attempt_results import REPLY
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
@@ -87,6 +88,8 @@ class Model:
             self._log_in(number, now_us, user)
         elif draw < 0.09:
             self._beside(number, now_us, session)
+        elif draw < 0.11:
+            self._rotate(number, now_us, session)
         elif draw < 0.45:
             self._look(number, now_us, session)
         elif draw < 0.60:
@@ -129,9 +132,52 @@ class Model:
             return
         create.effective = True
         self._later(tried.done_us, self._now_knows, user, session, None)
+        self._enlist(operation, session)
+
+    def _enlist(self, operation: Operation, session: Known) -> None:
         added = self._step(StepKind.INDEX_ADD, session, "SADD EXPIRE", None, deciding=False)
-        added.key, added.member = f"user:{{u{user}}}:sessions", sid
+        added.key, added.member = f"user:{{u{session.user}}}:sessions", session.id
         self._push(self._next(operation, added), self.store.enlist, session, added)
+
+    def _unlist(self, operation: Operation, session: Known) -> None:
+        removed = self._step(StepKind.INDEX_REMOVE, session, "SREM", None, deciding=False)
+        removed.key, removed.member = f"user:{{u{session.user}}}:sessions", session.id
+        self._push(self._next(operation, removed), self.store.unlist, session, removed)
+
+    def _rotate(self, number: int, now_us: int, old: Known) -> None:
+        """The session under a new id: read, made again and deleted, one after the other."""
+        sid = f"{self.dice.getrandbits(128):032x}"
+        new = Known(sid, f"session:{{{sid}}}", old.user, number, old.ends_us)
+        self._all.append(new)
+        seen = self._step(StepKind.READ, old, "HGETALL PTTL", None, deciding=False)
+        tried = self._try(now_us, again=True)
+        operation = self._begin(number, now_us, "rotate-session", OperationKind.LOGIN, new, tried, seen)
+        operation.generation = 0
+        if tried.outcome is ACKED:
+            self._later(tried.executed_us, self._renew, operation, old, new, seen)
+
+    def _renew(self, at_us: int, operation: Operation, old: Known, new: Known, seen: Step) -> None:
+        self._read(at_us, old, seen)
+        create = self._step(StepKind.CREATE, new, "MULTI HSET EXPIRE RPUSH EXPIRE EXEC", operation.id)
+        create.wrote = {name: value for name, value in (seen.saw or {}).items() if name not in IDENTITY}
+        create.ttl_ms = self._left_ms(new, at_us)
+        if not create.wrote or create.ttl_ms <= 0:
+            seen.deciding, seen.effective, operation.told = True, False, "please log in"
+            return
+        destroy = self._step(StepKind.DESTROY, old, "DEL", None)
+        for step, session, carries in (
+            (create, new, self.store.create),
+            (destroy, old, self.store.destroy),
+        ):
+            tried = self._next(operation, step)
+            self._push(tried, carries, session, step)
+            if tried.outcome is not ACKED:
+                operation.outcome, operation.told = tried.outcome, "error"
+                return
+            create.effective = True
+        self._later(tried.done_us, self._now_knows, new.user, new, old)
+        self._enlist(operation, new)
+        self._unlist(operation, old)
 
     def _look(self, number: int, now_us: int, session: Known) -> None:
         step = self._step(StepKind.READ, session, "HGETALL PTTL", None)
@@ -189,9 +235,7 @@ class Model:
         if tried.outcome is not ACKED:
             return
         self._later(tried.done_us, self._now_knows, session.user, None, session)
-        removed = self._step(StepKind.INDEX_REMOVE, session, "SREM", None, deciding=False)
-        removed.key, removed.member = f"user:{{u{session.user}}}:sessions", session.id
-        self._push(self._next(operation, removed), self.store.unlist, session, removed)
+        self._unlist(operation, session)
 
     def _log_out_everywhere(self, number: int, now_us: int, session: Known) -> None:
         step = self._step(StepKind.INDEX_READ, session, "SMEMBERS", None, deciding=False)
