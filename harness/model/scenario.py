@@ -55,6 +55,8 @@ class Option:
     """Words that can be chosen in a Redis cluster only."""
     traits: Mapping[str, tuple[Trait, ...]] = field(default_factory=dict)
     """Word -> traits that a fault has besides those of its declaration where it is chosen."""
+    of_age: bool = False
+    """Behaviours: it changes something only where sessions have an absolute timeout."""
     least: float | None = None
     """The smallest number that has an effect which can be proved."""
     example: str = ""

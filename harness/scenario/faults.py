@@ -392,6 +392,13 @@ class OptionsReader:
                 continue
             if read is not INVALID:
                 values[key] = read
+            if legal[key].of_age and values.get(key) and not self.workload.absolute_timeout_s:
+                problems.add(
+                    key_node,
+                    f"{path}.{key}",
+                    f"sessions have no absolute timeout, and {key} is about one; give "
+                    "workload.absolute_timeout, or leave it out",
+                )
             if isinstance(read, str) and (reason := missing_web_server(read, self.workload)):
                 problems.add(value, f"{path}.{key}", reason)
         for name, option in legal.items():

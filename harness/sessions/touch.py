@@ -28,6 +28,7 @@ class Touch:
                 type=OptionType.FLAG,
                 help="the whole idle timeout each time, also beyond the absolute timeout",
                 default=False,
+                of_age=True,
             ),
         ),
         traffic={"shop": 14, "bank": 18, "admin": 14},

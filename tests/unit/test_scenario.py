@@ -667,6 +667,21 @@ def test_sessions_may_have_no_idle_timeout(tmp_path: Path) -> None:
         read(tmp_path, without.replace("idle_timeout: none", "idle_timeout: never"))
 
 
+def test_option_about_the_age_of_sessions_needs_an_absolute_timeout(tmp_path: Path) -> None:
+    """Without one it would do nothing, and nobody would notice."""
+    mix = "mix: {read: 1, touch: 1}\n  options:\n    touch: {ignore_age: true}"
+    path, ageless = tmp_path / "s.yaml", re.sub(r"mix: .*", mix, GOOD)
+    path.write_text(ageless)
+    with pytest.raises(
+        UsageError, match=r"touch\.ignore_age: sessions have no absolute timeout.* leave it out"
+    ):
+        load(path, shipped())
+    path.write_text(ageless.replace("ignore_age: true", "ignore_age: false"))
+    assert load(path, shipped())
+    path.write_text(ageless.replace("workload:", "workload:\n  absolute_timeout: 9h"))
+    assert load(path, shipped())
+
+
 # ---------------------------------------------------------------- --set and --deployment
 
 
