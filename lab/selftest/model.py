@@ -34,6 +34,7 @@ ROUGH_USERS, ROUGH_SMOOTH = 20, 0.5
 RATE_PER_S = 2500.0
 AGED_SHARE = 1 / 2
 """Of the histories whose idle timeouts run out have an absolute timeout."""
+RENEWED_SHARE = 0.02
 ITEMS = tuple(f"cart:{n}" for n in range(6))
 SETTLED_US = 6_000_000
 
@@ -41,10 +42,12 @@ ACKED, REJECTED, UNKNOWN = Outcome.ACKED, Outcome.REJECTED, Outcome.UNKNOWN
 
 
 class Model:
-    """One history; `tell` makes it. `rough`: few people, and every other attempt in trouble."""
+    """One history; `tell` makes it. `rough`: few people, and every other attempt in trouble. `renews`:
+    sessions get new ids."""
 
-    def __init__(self, seed: int, *, rough: bool = False) -> None:
+    def __init__(self, seed: int, *, rough: bool = False, renews: bool = False) -> None:
         self.dice = random.Random(f"model {seed}")
+        self._turns = random.Random(f"ids {seed}") if renews else None
         aged = random.Random(f"age {seed}").random() < AGED_SHARE
         self.around = Surroundings(self.dice, aged=aged)
         if rough:
@@ -86,10 +89,10 @@ class Model:
         session = self._session[user]
         if session is None or draw < 0.02:
             self._log_in(number, now_us, user)
+        elif self._turns is not None and self._turns.random() < RENEWED_SHARE:
+            self._rotate(number, now_us, session)
         elif draw < 0.09:
             self._beside(number, now_us, session)
-        elif draw < 0.11:
-            self._rotate(number, now_us, session)
         elif draw < 0.45:
             self._look(number, now_us, session)
         elif draw < 0.60:

@@ -114,7 +114,7 @@ def do(job: Job, bench: Bench, directory: Path) -> Done:
 def judged(seed: int, operations: int) -> Told:
     """Make and judge one history of the model store."""
     gc.disable()  # many objects and next to no cycles: collecting in between would take half the time
-    model = Model(seed, rough=seed % ROUGH_EVERY == 0)
+    model = Model(seed, rough=seed % ROUGH_EVERY == 0, renews=True)
     try:
         judgement = judge(model.tell(operations))
     finally:

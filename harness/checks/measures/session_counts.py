@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from harness.checks.facts.causes import discarded
 from harness.checks.facts.step_effects import State
 from harness.checks.facts.timelines import Timeline, Timelines
-from harness.checks.promises.lifetimes import Deadlines
+from harness.checks.promises.lifetimes import Deadlines, may_have_ended
 from harness.checks.promises.presence import may_be_gone
 from harness.checks.promises.table import having
 from harness.checks.screen.screening import NOBODY, Clean
@@ -73,14 +73,14 @@ def _decided(timelines: Timelines, timeline: Timeline) -> bool:
         return True
     deadlines = Deadlines(timelines, timeline)
     look = next(one for one in timeline.sights if one.entry is entry)
-    if deadlines.known and timelines.clocks_known and look.sent_us > deadlines.promised_us():
+    if timelines.clocks_known and may_have_ended(deadlines, look):
         return _came_through(timelines, timeline)
     return not may_be_gone(timeline, deadlines, look.sent_us, look.done_us)
 
 
 def _came_through(timelines: Timelines, timeline: Timeline) -> bool:
-    """Whether a session that has run out by now is known to have outlived recovery. Otherwise it may have
-    been lost before it ran out, and nobody looked in between."""
+    """Whether a session that may have run out by now is known to have outlived recovery. Otherwise it may
+    have been lost before it ran out, and nobody looked in between."""
     assert timeline.created is not None
     left = None if timeline.primary is None else timeline.primary.witnesses
     if left and timeline.created.step.witness in left:

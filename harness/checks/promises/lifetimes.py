@@ -92,11 +92,6 @@ class Deadlines:
         )
         return min(ends_us) - self.tolerance_us
 
-    def promised_us(self) -> float:
-        """After that no acked effect promises anything; unanswered ones never did."""
-        ends_us = (one.done_us + _timeout_us(one) for one in self._setters if one.certain)
-        return max(ends_us, default=NEVER) + self.tolerance_us
-
     def latest_us(self, sight: Sight) -> float:
         """The session is gone by then, unless something begun since keeps it."""
         n = bisect_left(self._begun_first, sight.sent_us)

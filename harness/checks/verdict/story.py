@@ -48,9 +48,14 @@ class _Line:
 
 
 def stories(history: History, findings: Sequence[Finding]) -> list[list[str]]:
-    """Their stories, told from the part of the history that was looked at closely to find them."""
+    """Their stories, told from the part of the history that was looked at closely to find them; from the
+    whole where nothing is wrong with the session itself, but with another object."""
     part, facts = screen(history).suspects, facts_of(history)
-    return [_story(part, facts, one) for one in findings]
+    suspects = {*part.sessions()}
+    return [
+        _story(part if one.session is None or one.session in suspects else history, facts, one)
+        for one in findings
+    ]
 
 
 def story(history: History, finding: Finding, lines: int = 12) -> list[str]:

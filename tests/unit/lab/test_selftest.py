@@ -38,7 +38,7 @@ MODELS = [*((seed, False) for seed in range(6)), (4, True), (6, True)]
 @pytest.mark.parametrize(("seed", "rough"), some(MODELS, 3))
 def test_model_history_passes(seed: int, rough: bool) -> None:
     """Correct by construction: no finding, nothing left undecided."""
-    judgement = judge(Model(seed, rough=rough).tell(1500))
+    judgement = judge(Model(seed, rough=rough, renews=True).tell(1500))
     assert [f"{one.name}: {one.sentence}" for one in judgement.findings] == []
     assert judgement.verdict is Verdict.PASS
     assert {name for name, count in judgement.counts.items() if count.high} == set()

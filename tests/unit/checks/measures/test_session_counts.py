@@ -193,6 +193,18 @@ def test_session_that_may_just_have_run_out(idle: float, what: str) -> None:
     assert _one(past) == what
 
 
+def test_sessions_whose_age_ends_during_the_audit_are_intact_if_their_traces_are_there() -> None:
+    """They end together, each a little before or after the audit asked for it."""
+    past = Past(idle_s=300.0, age_s=28.98)
+    past.fault(2.0)
+    for n in range(12):
+        past.log_in(f"user-{n}", 0.95 + n / 100)
+    counts = _counted(past)
+    assert (counts.total, counts.intact, counts.undecidable) == (12, 12, 0)
+    past.witnesses = False
+    assert _counted(past).undecidable > 0
+
+
 # ---------------------------------------------------------------- who was put out, and who got back in
 
 
