@@ -41,6 +41,7 @@ HELPER_IMAGE = "FAILOVER_KIT_HELPER_IMAGE"
 DROPS_WITHIN_S = 3.0
 """Something is sent over every cut link at once, so a rule that works has counted within milliseconds."""
 
+_COUNT = "iptables-save -c -t filter"
 _SCRIPT_S = 20.0
 _PROBE_S = 0.2
 """A probe of one port waits for an answer that never comes."""
@@ -131,9 +132,12 @@ class Links:
         with self._lock, ExitStack() as probes:
             self.cuts.add(wanted, by=by)
             live = self._live(wanted)
-            self._set_rules(live, self.cuts.all())
-            self._begin_connections(self._begun_by_web_servers(wanted, live), probes)
-            return self._proof(wanted, live)
+            dropped = self._dropped(self._set_rules(live, self.cuts.all()), wanted)
+            if self._unproved(wanted, live, dropped):
+                # Web servers send from elsewhere, so their packets come after the nodes' own.
+                self._begin_connections(self._begun_by_web_servers(wanted, live), probes)
+                dropped = self._once_proved(wanted, live)
+            return "packets dropped: " + ", ".join(_told(dropped))
 
     def mend(self, *, by: int) -> None:
         with self._lock:
@@ -248,17 +252,19 @@ class Links:
             own += [rule_text(peer, arriving=arriving, theirs=ports[name]) for peer in peers]
         return own
 
-    def _set_rules(self, live: Mapping[str, Any], cuts: set[Flow]) -> None:
-        in_parallel(lambda target: self._set_rules_of(*target, cuts), live.items())
+    def _set_rules(self, live: Mapping[str, Any], cuts: set[Flow]) -> Mapping[str, str]:
+        """Node -> its rules, with how much each has dropped."""
+        said = in_parallel(lambda target: self._set_rules_of(*target, cuts), live.items())
+        return dict(zip(live, said, strict=True))
 
-    def _set_rules_of(self, node: str, container: Any, cuts: set[Flow]) -> None:
+    def _set_rules_of(self, node: str, container: Any, cuts: set[Flow]) -> str:
         """In one step, so that a packet meets either the old rules or the new; then send each cut-off
-        node something to drop."""
+        node something to drop, and count: where the engine is far away, each question takes its time."""
         own = sorted(flow for flow in cuts if node in flow.ends)
         lines = dict.fromkeys(rule for flow in own for rule in self._rules(node, flow))
         table = "\n".join(["*filter", ":INPUT ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *lines, "COMMIT"])
         probes = dict.fromkeys(probe for flow in own for probe in self._probes(node, flow))
-        self._run(container, "\n".join([f"iptables-restore <<'END'\n{table}\nEND", *probes]))
+        return self._run(container, "\n".join([f"iptables-restore <<'END'\n{table}\nEND", *probes, _COUNT]))
 
     def _probes(self, node: str, flow: Flow) -> Iterator[str]:
         """What a node sends to another one, so that a rule at either end has something to drop."""
@@ -286,41 +292,50 @@ class Links:
         for web_server, targets in wanted.items():
             probes.enter_context(first_packets.begun(self._sources[web_server], targets))
 
-    def _proof(self, cut: set[Flow], live: Mapping[str, Any]) -> str:
+    def _once_proved(self, cut: set[Flow], live: Mapping[str, Any]) -> dict[Flow, int]:
+        """
+        Raises:
+            NoEffect: a link drops nothing.
+        """
         dropped: dict[Flow, int] = {}
-        wanted = {flow for flow in cut if not flow.ends.isdisjoint(live)}
 
         def every_flow_dropped_something() -> bool:
-            dropped.clear()
-            counted = in_parallel(lambda target: self._dropped(*target, cut), live.items())
-            for flow, packets in (item for counts in counted for item in counts.items()):
-                dropped[flow] = dropped.get(flow, 0) + packets
-            return all(self._proved(flow, dropped) for flow in wanted)
+            said = in_parallel(lambda container: self._run(container, _COUNT), live.values())
+            dropped.update(self._dropped(dict(zip(live, said, strict=True)), cut))
+            return not self._unproved(cut, live, dropped)
 
         try:
             wait_until(
                 every_flow_dropped_something,
                 within_s=DROPS_WITHIN_S,
                 waiting_for="every cut link to drop a packet",
-                describe=lambda: [str(flow) for flow in sorted(wanted) if not self._proved(flow, dropped)],
+                describe=lambda: self._unproved(cut, live, dropped),
             )
         except WaitExpired as error:
             raise NoEffect(f"cut: {error}") from error
-        return "packets dropped: " + ", ".join(_told(dropped))
+        return dropped
 
-    def _proved(self, flow: Flow, dropped: Mapping[Flow, int]) -> bool:
-        """A link that is cut both ways is proved by either: where nothing gets there, nothing comes back."""
-        back = Flow(flow.target, flow.source, flow.port)
-        return bool(dropped.get(flow)) or bool(dropped.get(back))
+    def _unproved(
+        self, cut: Iterable[Flow], live: Mapping[str, Any], dropped: Mapping[Flow, int]
+    ) -> list[str]:
+        """The flows of nodes that run of which nothing was dropped. A link that is cut both ways is proved by
+        either: where nothing gets there, nothing comes back."""
+        return [
+            str(flow)
+            for flow in sorted(cut)
+            if not flow.ends.isdisjoint(live)
+            and not (dropped.get(flow) or dropped.get(Flow(flow.target, flow.source, flow.port)))
+        ]
 
-    def _dropped(self, node: str, container: Any, cut: Iterable[Flow]) -> dict[Flow, int]:
-        """Packets that a node's rules have dropped."""
-        counters = dict(_counters(self._run(container, "iptables-save -c -t filter")))
-        return {
-            flow: sum(counters.get(rule, 0) for rule in self._rules(node, flow))
-            for flow in cut
-            if node in flow.ends
-        }
+    def _dropped(self, rules: Mapping[str, str], cut: Iterable[Flow]) -> dict[Flow, int]:
+        """Packets that the rules of all nodes have dropped."""
+        dropped: dict[Flow, int] = {}
+        for node, said in rules.items():
+            counters = dict(_counters(said))
+            for flow in (flow for flow in cut if node in flow.ends):
+                packets = sum(counters.get(rule, 0) for rule in self._rules(node, flow))
+                dropped[flow] = dropped.get(flow, 0) + packets
+        return dropped
 
     def run_at(self, node: str, script: str) -> str:
         """Run lines of bash as root in the network namespace of a running node; returns what they print."""

@@ -11,16 +11,17 @@ dead when its cut was mended would come back cut off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import msgspec
 
 from harness.errors import EnvironmentFailure
-from harness.model.links import Quality
+from harness.model.links import Flow, LinkPort, Quality
 from harness.model.seams import Address
 from harness.topology.base import first_packets
+from harness.topology.base.cuts import DISCARD_PORT
 from harness.topology.base.netlink import Packets
 from harness.topology.base.slow_links import Line
 from harness.topology.docker import kit_image
@@ -30,6 +31,11 @@ from harness.topology.machines.far_line import FarLine
 from harness.topology.machines.hosts import Host
 
 _OF_A_CONTAINER = "container:"
+_BEGUN = (
+    "perl -e 'socket(my $any, 2, 2049, 0); connect($any, pack(q(S n C4 x8), 2, {port}, "
+    "split(/[.]/, q({host}))))'"
+)
+"""A connection that nobody waits for; 2049 is SOCK_STREAM and SOCK_NONBLOCK."""
 
 
 class HostLinks(Links):
@@ -51,6 +57,14 @@ class HostLinks(Links):
         self._host = host
         self._driven_by = driven_by
         self._beside = beside
+
+    def _probes(self, node: str, flow: Flow) -> Iterator[str]:
+        """Also to web servers, so that one question sets the rules and sees them drop."""
+        yield from super()._probes(node, flow)
+        (other,) = flow.ends - {node}
+        if other in self._sources and flow.port is LinkPort.ALL:
+            for peer in self._peers(other):
+                yield _BEGUN.format(host=peer.host, port=(peer.ports or (DISCARD_PORT,))[0])
 
     def _begin_connections(self, wanted: Mapping[str, Sequence[Address]], probes: ExitStack) -> None:
         elsewhere = [name for name in wanted if self._driven_by(name) is not None]

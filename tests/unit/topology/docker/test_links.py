@@ -40,12 +40,13 @@ class ScriptedLinks(Links):
         )
         self.tables: dict[str, list[str]] = {}
         self.packets = packets
+        self.asked: list[tuple[str, str]] = []
 
     def _run(self, container: Any, script: str) -> str:
-        if script.startswith("iptables-save"):
-            return "\n".join(f"[{self.packets}:60] {rule}" for rule in self.tables[container.name])
-        self.tables[container.name] = [line for line in script.splitlines() if line.startswith("-A")]
-        return ""
+        if not script.startswith("iptables-save"):
+            self.tables[container.name] = [line for line in script.splitlines() if line.startswith("-A")]
+        self.asked.append((container.name, script))
+        return "\n".join(f"[{self.packets}:60] {rule}" for rule in self.tables[container.name])
 
 
 def test_rules_are_those_that_the_kernel_lists() -> None:
@@ -172,6 +173,14 @@ def test_a_cut_sets_rules_at_both_ends_and_proves_itself() -> None:
     assert proof == "packets dropped: redis-1 - redis-2 4, redis-1 - web-2 2, redis-2 - web-1 2"
     assert len(links.tables["redis-1"]) == 4
     assert len(links.tables["redis-2"]) == 4
+
+
+def test_what_the_rules_have_dropped_at_once_is_not_asked_again() -> None:
+    """Each question to an engine that is far away takes its time."""
+    links = ScriptedLinks()
+    links.apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
+    assert [name for name, _ in links.asked] == ["redis-1", "redis-2"]
+    assert all(script.endswith("iptables-save -c -t filter") for _, script in links.asked)
 
 
 def test_cuts_add_up_and_are_mended_one_by_one() -> None:

@@ -36,6 +36,8 @@ class Api:
         self.said, self.status = said, status
         self.asked: list[tuple[str, str]] = []
         self.gone = False
+        self.late = False
+        """What rules drop is counted later than they are set."""
 
     def exec_create(self, container: str, command: list[str], **_: object) -> dict[str, str]:
         if self.gone:
@@ -44,7 +46,8 @@ class Api:
         return {"Id": "x"}
 
     def exec_start(self, _: str, **__: object) -> tuple[bytes | None, bytes | None]:
-        return (None, b"no chain") if self.status else (self.said, None)
+        too_early = self.late and "iptables-restore" in self.asked[-1][1]
+        return (None, b"no chain") if self.status else (b"" if too_early else self.said, None)
 
     def exec_inspect(self, _: str) -> dict[str, int]:
         return {"ExitCode": self.status}
@@ -84,12 +87,22 @@ def test_rules_are_set_by_what_keeps_the_network() -> None:
 def test_a_web_server_on_a_host_sends_first_packets_from_there() -> None:
     """Its address is not one of this machine, and a rule has something to drop at once all the same."""
     api = Api(b"[2:120] -A INPUT -s 10.1.1.240/32 -p tcp -m tcp --sport 10000:10999 -j DROP\n")
+    api.late = True
     proof = links(api, worker="worker-1").apply(LinkRule(["web-1"], ["redis-1"]), by=1)
     assert proof.startswith("packets dropped: redis-1 - web-1 2")
     (said,) = [words for container, words in api.asked if container == "worker-1"]
     request = msgspec.json.decode(said, type=first_packets.Request)
     assert request.source.ports == (10000, 10999)
     assert request.targets == [NODES["redis-1"]]
+
+
+def test_one_question_sets_rules_and_sees_them_drop() -> None:
+    """Also those about web servers: the node begins a connection to their ports, and nobody waits for it."""
+    api = Api(b"[1:60] -A OUTPUT -d 10.1.1.240/32 -p tcp -m tcp --dport 10000:10999 -j DROP\n")
+    assert links(api).apply(LinkRule(["web-1"], ["redis-1"]), by=1).startswith("packets dropped")
+    ((container, script),) = api.asked
+    assert container == "keeps-redis-1"
+    assert "2, 10000, split(/[.]/, q(10.1.1.240))" in script
 
 
 def test_web_servers_of_workers_on_hosts_have_the_addresses_of_these(tmp_path: Path) -> None:
