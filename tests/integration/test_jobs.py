@@ -31,6 +31,7 @@ MATRIX = """\
 matrix: 1
 name: a web server dies
 scenarios: [single/01]
+set: {workload.rate: 30/s, workload.users: 20, duration: 5s}
 repeat: 12
 """
 SHARDS = 6
