@@ -141,6 +141,8 @@ class Container:
     """Where it is to listen, at every address of its own."""
     command: tuple[str, ...] = ()
     """Empty: that of the image."""
+    hosts: tuple[str, ...] = ()
+    """Where nodes are on several hosts: those of the web servers, in turn. Empty: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,11 @@ class Guest:
         if self.service is not None:
             return RunAs.SERVICE
         return RunAs.ADDRESS if self.addresses else RunAs.PROCESS
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Those that its file names."""
+        return self.container.hosts if self.container is not None else ()
 
     @property
     def command(self) -> tuple[str, ...]:

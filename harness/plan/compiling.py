@@ -141,6 +141,11 @@ def _web_server_misfit(scenario: Scenario, guest: Guest) -> str | None:
 def _machine_misfit(plan: Plan, machine: Machine, fits: Mapping[str, FaultFits]) -> str | None:
     if plan.scenario.deployment.worker_hosts and not machine.hosts:
         return "its load workers are on hosts, and so must its nodes be: --backend machines with --hosts"
+    guest = plan.scenario.deployment.guest
+    if guest is not None and guest.hosts and not machine.hosts:
+        return (
+            f"the guest {guest.name} is on hosts, and so must its nodes be: --backend machines with --hosts"
+        )
     for step in plan.scenario.faults:
         if reason := fits[step.kind](step, plan, machine):
             return f"fault {step.number} ({step.kind}): {reason}"

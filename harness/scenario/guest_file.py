@@ -31,6 +31,7 @@ from harness.model.guest import (
     Sign,
 )
 from harness.scenario import tree
+from harness.scenario.hosts import HOST
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import (
@@ -232,6 +233,11 @@ _CONTAINER = _Part(
         Field(key="image", reader=TEXT, required=True, help="an image that is on this machine"),
         Field(key="port", reader=_PORT, help="where it listens; default 8000"),
         Field(key="command", reader=Many(_STARTED), help="in the place of the image's own command"),
+        Field(
+            key="hosts",
+            reader=Many(HOST),
+            help="where nodes are on several hosts: the hosts of the web servers, in turn; default: all",
+        ),
     ),
     Container,
 )

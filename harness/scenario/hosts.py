@@ -76,12 +76,13 @@ class _Workers:
         return {"oneOf": [self.number.schema(), listed]}
 
 
+HOST = One("the name of a host", _host, {"type": "string", "pattern": f"^{NAME.pattern}$"})
 _NUMBER = count(0, MOST_WORKERS)
 WORKERS = Field(
     key="workers",
     reader=_Workers(
         replace(_NUMBER, expected=f"{_NUMBER.expected}, or a list of hosts such as [b, c]"),
-        Many(One("the name of a host", _host, {"type": "string", "pattern": f"^{NAME.pattern}$"})),
+        Many(HOST),
     ),
     help="processes that send the load, where one cannot send as much: how many on this machine, or the "
     "host of each: [b, c]; default: the kit's own process",

@@ -45,13 +45,19 @@ OF_GUESTS: Mapping[RunAs, BackendKind] = {
 }
 """Runs nodes that such web servers of an application of somebody's own can reach."""
 
+ON_HOSTS = RunAs.CONTAINER
+"""The web servers that can be where nodes on several hosts are."""
+
 
 def why_not_beside(guest: Guest, kind: BackendKind) -> str | None:
     """Why a guest's web servers cannot reach the nodes of a backend; None: they can."""
     wanted = OF_GUESTS[guest.run_as]
-    if kind is wanted:
+    if kind is wanted or (kind is OF_HOSTS and guest.run_as is ON_HOSTS):
         return None
-    return f"the web servers of {guest.name} are {IN_WORDS[guest.run_as]}: --backend {wanted}"
+    said = f"the web servers of {guest.name} are {IN_WORDS[guest.run_as]}"
+    if kind is OF_HOSTS:
+        return f"{said}; nodes on several hosts are reached by those of a guest file with `{ON_HOSTS}`"
+    return f"{said}: --backend {wanted}"
 
 
 OF_JOBS = BackendKind.PROCESS

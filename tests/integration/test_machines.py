@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import secrets
 import signal
@@ -18,15 +19,17 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import ExitStatus, HostVanished
 from harness.model.hosts import NAMED
 from harness.model.links import LinkRule
-from harness.model.words import TopologyKind
+from harness.model.words import Outcome, TopologyKind
 from harness.saved import load
 from harness.topology.base.readiness import answers
 from harness.topology.docker import kit_image
+from harness.topology.docker.image import choose_image
 from harness.topology.machines import backend, hosts, overlay
 from harness.topology.machines.topology import MachinesTopology
 from lab.machines import engines, guardian
 from tests.builders_faults import heal, inject, reaches, scene_on
 from tests.integration.test_backend_conformance import plan_on, ready
+from tests.integration.test_guests import PERL, anywhere
 
 pytestmark = pytest.mark.docker
 
@@ -122,6 +125,36 @@ def test_workers_on_hosts_make_one_history(machines: list[str], tmp_path: Path) 
         assert any(one.clock == f"worker-{number}" for one in past.clock_readings)
     assert {one.web_server for one in past.operations if one.client_side == "with-primary"} == {"web-1"}
     assert 0 < past.clocks_apart_us < MOST_APART_US
+    assert list(backend.leftovers()) == []
+
+
+SIDES = ("with-primary", "rest")
+CUT_OFF = """\
+scenario: 1
+name: a web server on another host is cut off from the node
+deployment: {topology: {kind: single}, guest: ./guest.yaml}
+workload: {rate: 20/s, users: 20, web_servers: 2, mix: {log-in: 1, read: 5}}
+faults:
+  - {after: 3s, isolate: primary, with: web-1, for: 3s}
+"""
+
+
+def test_a_guest_is_on_hosts(machines: list[str], tmp_path: Path) -> None:
+    """Its containers are where its file says, are reached from here, and are told apart by a partition."""
+    container = {"image": choose_image(None).name, "command": ["perl", "-e", PERL.read_text("utf-8")]}
+    there = machines[1:]
+    anywhere(tmp_path, f"container: {json.dumps({**container, 'hosts': there})}")
+    (tmp_path / "s.yaml").write_text(CUT_OFF)
+    words = ["run", str(tmp_path / "s.yaml"), "--backend", "machines", "--seed", "1", "--out", str(tmp_path)]
+    assert main(words) in {ExitStatus.PASSED, ExitStatus.INCONCLUSIVE}
+    (result,) = load(tmp_path / "latest").results
+    past = history.read(tmp_path / "latest" / result.run_dir)
+    assert past.complete, result.reasons
+    on_side = {side: [one for one in past.operations if one.client_side == side] for side in SIDES}
+    assert {one.web_server for one in on_side["with-primary"]} == {"web-1"}
+    assert {one.outcome for one in on_side["with-primary"] if one.sent_us} == {Outcome.ACKED}
+    assert {one.web_server for one in on_side["rest"]} == {"web-2"}
+    assert any(one.outcome is not Outcome.ACKED for one in on_side["rest"] if one.sent_us)
     assert list(backend.leftovers()) == []
 
 

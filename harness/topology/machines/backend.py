@@ -21,6 +21,7 @@ from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
 from harness.presets import completed
+from harness.presets.placing import over
 from harness.topology.base import processes
 from harness.topology.base.certificates import secrets_of
 from harness.topology.base.cuts import Cuts
@@ -31,7 +32,7 @@ from harness.topology.docker.daemon import Leftover
 from harness.topology.docker.image import choose_image
 from harness.topology.machines import hosts as known
 from harness.topology.machines import overlay, record, tunnel
-from harness.topology.machines.topology import NO_FILES, MachinesTopology
+from harness.topology.machines.topology import NO_FILES, MachinesTopology, web_servers_over
 
 KIND = BackendKind.MACHINES
 
@@ -87,9 +88,35 @@ def fits(plan: Plan) -> str | None:
     if strange := [node.name for node in plan.nodes if node.role is NodeRole.OTHER]:
         return f"the machines backend has no image for {', '.join(strange)}"
     engines = plan.scenario.deployment.hosts or known.named()
-    if strange := sorted(set(plan.scenario.deployment.worker_hosts) - engines.keys()):
-        return f"there is no host {', '.join(strange)} for load workers, only {', '.join(engines)}"
+    deployment = plan.scenario.deployment
+    named = {"load workers": deployment.worker_hosts}
+    if deployment.guest is not None:
+        named["the guest"] = deployment.guest.hosts
+    for whose, wanted in named.items():
+        if strange := sorted(set(wanted) - engines.keys()):
+            return f"there is no host {', '.join(strange)} for {whose}, only {', '.join(engines)}"
+    if reason := _shared_fate(plan, tuple(engines)):
+        return reason
     return image.why_no_proxy() if plan.inventory.proxies else None
+
+
+def _shared_fate(plan: Plan, engines: Sequence[str]) -> str | None:
+    """Why a fault of a whole host cannot be shown, as a web server of the guest is there, or may be; None: it
+    can."""
+    if not plan.guests or not engines:
+        return None
+    web_servers = web_servers_over(plan, engines)
+    on = over(plan.nodes, engines)
+    for step in plan.scenario.faults:
+        if (match := re.match(r"(?:host|zone) (\S+)", step.target)) is None:
+            continue
+        there = {on[node.name] for node in plan.nodes if node.host == match[1]} or set(engines)
+        if shares := sorted(name for name, host in web_servers.items() if host in there):
+            return (
+                f"{step.target}: {shares[0]} of the guest is on that host or may be, and would have to share "
+                "its fate; name other hosts in the guest file: container: {hosts: [...]}"
+            )
+    return None
 
 
 def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:

@@ -25,7 +25,8 @@ from harness.topology.machines.hosts import Host
 from harness.topology.machines.waiting import BEAT_PORT, KEEPER, SILENCE_S
 
 KEEPS = f"{daemon.LABEL}.keeps"
-"""Of a container that waits: the node whose network it keeps, or `RELAY`, or a load worker's name."""
+"""Of a container that waits: the node or web server whose network it keeps, or `RELAY`, or a load worker's
+name."""
 RELAY = "relay"
 
 _REMOVED_WITHIN_S = 40.0
@@ -133,6 +134,25 @@ def make_node(
             labels={**labels, daemon.NODE_LABEL: name},
             log_config=docker.types.LogConfig(type="json-file"),
         )
+
+
+def make_web_server(
+    host: Host, name: str, keeper: str, service: Mapping[str, Any], labels: Mapping[str, str]
+) -> str:
+    """A container of an application of somebody's own, not started, in the network that another one keeps;
+    returns its id. `service`: image, command (empty: that of the image) and environment. Rules find its host
+    as that of a node."""
+    with host.asked(f"making {name} of {service['image']}"):
+        made = host.client.containers.create(
+            service["image"],
+            name=f"{labels[daemon.PROJECT_LABEL]}-{name}",
+            command=list(service["command"]) or None,
+            environment=dict(service["environment"]),
+            network_mode=f"container:{keeper}",
+            labels={**labels, daemon.NODE_LABEL: name},
+            log_config=docker.types.LogConfig(type="json-file"),
+        )
+    return str(made.id)
 
 
 def remove(hosts: Iterable[Host], label: str) -> None:

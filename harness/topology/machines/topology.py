@@ -22,8 +22,9 @@ from msgspec import structs
 
 from harness.application import Share
 from harness.errors import EnvironmentFailure
+from harness.model.guest import Container
 from harness.model.plan import Plan
-from harness.model.seams import NodeState, Secrets, Source
+from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import BackendKind
 from harness.presets.placing import over
 from harness.topology.base import certificates
@@ -32,7 +33,7 @@ from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import ProcessIdentity, end, this_process
 from harness.topology.base.slow_line import TUN
 from harness.topology.docker import compose, daemon, kit_image
-from harness.topology.docker.addresses import free_subnet, web_ports
+from harness.topology.docker.addresses import free_subnet, web_addresses, web_ports
 from harness.topology.docker.daemon import in_parallel
 from harness.topology.docker.image import DEBIAN_IMAGES, any_debian_image, choose_image, proxy_image
 from harness.topology.docker.topology import DockerTopology, is_taken
@@ -45,7 +46,8 @@ from harness.topology.machines.record import Record
 NO_FILES = "a node's files are on another machine, which alone knows what is on its disk"
 
 _SUBNETS_TRIED = 12
-_OF_CONTROLLER, _SPARE, _FIRST_WORKER = 240, 241, 242
+_FIRST_WORKER, _OF_CONTROLLER, _SPARE = 242, 251, 252
+"""Above the nodes, and the last two above the web servers of a guest, which takes no load workers."""
 _PARTS = "/results"
 SLOW = "slow"
 """The fault that needs the kit on hosts."""
@@ -84,9 +86,15 @@ class MachinesTopology(DockerTopology):
         )
         self._hosts = hosts
         self._leading = leading
-        self._on = {node: hosts[host] for node, host in over(plan.nodes, tuple(hosts)).items()}
-        # Held nodes have no load.
-        self._worker_hosts = () if keeper or record else plan.scenario.deployment.worker_hosts
+        places = {**over(plan.nodes, tuple(hosts)), **web_servers_over(plan, tuple(hosts))}
+        self._on = {name: hosts[host] for name, host in places.items()}
+        """Node or web server of a guest -> where it is."""
+        held = keeper is not None or record is not None  # these have no load
+        self._worker_hosts = () if held else plan.scenario.deployment.worker_hosts
+        self._guests = () if held else plan.guests
+        self._guest_image = ""
+        self._web_networks: dict[str, str] = {}
+        """Web server of a guest -> what keeps its network."""
         self._workers: dict[int, str] = {}
         """Number of a load worker on a host -> its container."""
         self._kit_image = ""
@@ -112,6 +120,9 @@ class MachinesTopology(DockerTopology):
         images.carry({waiting, *(str(one["image"]) for one in services.values())}, self._hosts)
         if self._worker_hosts or any(one.kind == SLOW for one in self.plan.scenario.faults):
             self._kit()  # now, and not in the middle of the run
+        if self._guests:
+            there = {self._on[name].name: self._on[name] for name in self._guests}
+            self._guest_image = images.carry_same(self._container.image, there)
         self.directory.mkdir(parents=True, exist_ok=True)
         subnet = self._networked(labels)
         ground = Ground(
@@ -138,6 +149,7 @@ class MachinesTopology(DockerTopology):
 
     def _populate(self, ground: Ground, subnet: str, services: Mapping[str, Any]) -> None:
         addresses = compose.addresses_in(subnet, self.plan)
+        of_guests = web_addresses(subnet, self.plan)
 
         def made(node: str) -> None:
             host = self._on[node]
@@ -152,10 +164,14 @@ class MachinesTopology(DockerTopology):
                 spare=f"{subnet}.{_SPARE}",
                 engine=self._leading.where,
                 relay=relay,
-                nodes=[at.host for at in addresses.values()],
+                nodes=[at.host for at in (*addresses.values(), *of_guests.values())],
                 owner=self._owner,
             )
             self.way = tunnel.start(request, self.directory)
+
+        def lodged(name: str) -> None:
+            at = of_guests[name].host
+            self._web_networks[name] = overlay.keep_network(self._on[name], ground, name, at)
 
         def employed(worker: str) -> None:
             number = int(worker)
@@ -168,11 +184,14 @@ class MachinesTopology(DockerTopology):
         tasks = [
             (connected, ""),
             *((made, node) for node in services),
+            *((lodged, name) for name in self._guests),
             *((employed, str(number)) for number in workers),
         ]
         in_parallel(lambda task: task[0](task[1]), tasks)
 
     def _sources_in(self, subnet: str) -> dict[str, Source]:
+        if self.plan.guests:
+            return {name: Source(host=at.host) for name, at in web_addresses(subnet, self.plan).items()}
         ports = web_ports(len(self.plan.web_servers))
         own = f"{subnet}.{_OF_CONTROLLER}"
         sources = {
@@ -206,9 +225,9 @@ class MachinesTopology(DockerTopology):
             host=self._on.__getitem__,
             driven_by=self._driven_by,
             beside=self._beside,
-            addresses=self._addresses,
-            sources=self._sources,
-            look=self._inspected,  # what has the rules of a dead node lives on
+            addresses={**self._addresses, **{name: one.address for name, one in self._web.items()}},
+            sources={} if self._web else self._sources,
+            look=self._with_rules,
             listening=listens(self.plan.nodes, self._addresses),
         )
 
@@ -243,6 +262,36 @@ class MachinesTopology(DockerTopology):
                 at_last.callback(end, self.way)
             certificates.take_back(self.directory)
             overlay.remove(self._hosts.values(), self._label)
+
+    # -- Web servers of a guest on hosts
+
+    @property
+    def _container(self) -> Container:
+        guest = self.plan.scenario.deployment.guest
+        assert guest is not None, "a plan with a guest"
+        assert guest.container is not None, "a guest in containers"
+        return guest.container
+
+    def _web_found(self, name: str) -> Any | None:
+        if name not in self._web_made:
+            return None
+        host = self._on[name]
+        with host.asked(f"looking at {name}"):
+            return host.client.containers.get(self._web_made[name])
+
+    def _web_made_at(
+        self,
+        name: str,
+        address: Address,  # noqa: ARG002 - that of the network which is kept for it
+        command: Sequence[str],
+        environment: Mapping[str, str],
+    ) -> Any:
+        labels = {**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project}
+        service = {"image": self._guest_image, "command": command, "environment": environment}
+        self._web_made[name] = overlay.make_web_server(
+            self._on[name], name, self._web_networks[name], service, labels
+        )
+        return self._web_found(name)
 
     # -- Load workers on hosts, as of `harness.model.seams.WorkersElsewhere`
 
@@ -318,6 +367,10 @@ class MachinesTopology(DockerTopology):
 
     # -- Helpers
 
+    def _with_rules(self, name: str) -> Any | None:
+        """What has the rules of a dead node lives on. None: a web server that was never started."""
+        return self._web_found(name) if name in self._web else self._inspected(name)
+
     def _inspected(self, node: str) -> Any:
         host = self._on[node]
         try:
@@ -334,7 +387,19 @@ class MachinesTopology(DockerTopology):
             except EnvironmentFailure:
                 with suppress(KeyError):
                     del self._containers[node]
+        for name in list(self._web_made):
+            try:
+                self._web_found(name)
+            except EnvironmentFailure:
+                del self._web_made[name]
         super().collect(into)
+
+
+def web_servers_over(plan: Plan, hosts: Sequence[str]) -> Mapping[str, str]:
+    """Web server of a guest -> which of these hosts it is on."""
+    guest = plan.scenario.deployment.guest
+    there = (guest.hosts if guest is not None else ()) or hosts
+    return {name: there[number % len(there)] for number, name in enumerate(plan.guests)}
 
 
 def _docker(host: Host) -> list[str]:

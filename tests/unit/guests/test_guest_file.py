@@ -166,7 +166,10 @@ def test_a_web_server_is_one_of_four_things(
     guest = load_guest(write(tmp_path, ALONE.replace("WAY", way)))
     assert (guest.run_as, OF_GUESTS[guest.run_as], guest.described) == (run_as, backend, described)
     assert why_not_beside(guest, backend) is None
-    assert f"--backend {backend}" in str(why_not_beside(guest, BackendKind.MACHINES))
+    others = {*BackendKind} - {backend, BackendKind.MACHINES}
+    assert all(f"--backend {backend}" in str(why_not_beside(guest, other)) for other in others)
+    on_hosts = why_not_beside(guest, BackendKind.MACHINES)
+    assert on_hosts is None if run_as is RunAs.CONTAINER else "a guest file with `container`" in str(on_hosts)
 
 
 @pytest.mark.parametrize(

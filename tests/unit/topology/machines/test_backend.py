@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main
 from harness.errors import EnvironmentFailure, ExitStatus, UsageError
+from harness.model.guest import Container, Guest
 from harness.model.hosts import ALLOW_REMOTE, NAMED
 from harness.model.inventory import NodePlan
 from harness.model.pins import Pins
+from harness.model.plan import Plan
+from harness.model.scenario import FaultStep, Start, Workload
 from harness.model.words import BackendKind, NodeRole, TopologyKind
+from harness.presets import of_topology
 from harness.presets.placing import over
 from harness.topology.docker.image import DEBIAN_IMAGES
 from harness.topology.machines import backend, topology, tunnel
@@ -71,6 +76,49 @@ def test_nodes_that_it_cannot_run_are_refused() -> None:
     scenario = scenario_of(topology_spec(TopologyKind.SENTINEL))
     reason = backend.fits(plan_of(scenario, (*plan.nodes, strange), backend=BackendKind.MACHINES))
     assert "the-application" in str(reason)
+
+
+def with_guest(*hosts: str, fault: str = "") -> Plan:
+    """Two web servers of a guest in containers, beside nodes on a, b and c."""
+    guest = Guest(name="shop", file="guest.yaml", folder=".", container=Container(image="shop", hosts=hosts))
+    spec = topology_spec(TopologyKind.SENTINEL, zones=3)
+    faults = (FaultStep(number=1, kind="lose", target=fault, start=Start(after_s=1)),) if fault else ()
+    scenario = scenario_of(spec, faults=faults, workload=Workload(web_servers=2))
+    scenario = replace(scenario, deployment=replace(scenario.deployment, guest=guest))
+    return plan_of(scenario, of_topology(spec).nodes, backend=BackendKind.MACHINES)
+
+
+@pytest.mark.parametrize(
+    ("named", "on"),
+    [((), ["a", "b"]), (("c",), ["c", "c"]), (("c", "b"), ["c", "b"])],
+)
+def test_web_servers_of_a_guest_are_where_its_file_says(named: Sequence[str], on: Sequence[str]) -> None:
+    """In turn; if it says nothing, on all hosts."""
+    assert [*topology.web_servers_over(with_guest(*named), ("a", "b", "c")).values()] == on
+    assert topology.web_servers_over(make_plan(TopologyKind.SENTINEL), ("a", "b")) == {}
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (with_guest("d"), "there is no host d for the guest, only a, b, c"),
+        (with_guest(fault="host b"), "host b: web-2 of the guest is on that host or may be"),
+        (with_guest("c", fault="host of primary"), "host of primary: web-1 of the guest"),
+        (with_guest("c", fault="zone c"), "zone c: web-1 of the guest"),
+    ],
+)
+def test_a_guest_that_would_share_the_fate_of_a_host_is_refused(
+    plan: Plan, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one on a host that nobody knows."""
+    monkeypatch.setenv(NAMED, "a=unix:///a,b=unix:///b,c=unix:///c")
+    assert said in str(backend.fits(plan))
+
+
+def test_a_guest_elsewhere_does_not_share_the_fate_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file names another one."""
+    monkeypatch.setenv(NAMED, "a=unix:///a,b=unix:///b,c=unix:///c")
+    assert backend.fits(with_guest("c", fault="host b")) is None
 
 
 @pytest.mark.parametrize(
