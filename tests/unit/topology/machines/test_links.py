@@ -13,6 +13,7 @@ import pytest
 import requests.exceptions
 
 from harness.errors import EnvironmentFailure, HostVanished
+from harness.model.guest import Container, Guest
 from harness.model.links import LinkRule
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
@@ -160,6 +161,45 @@ def test_rules_of_a_dead_node_are_lifted_too(tmp_path: Path) -> None:
     topology.mend(by=1)
     assert sorted(container for container, _ in api.asked) == ["keeps-redis-1", "keeps-redis-2"]
     assert not any("-j DROP" in script for _, script in api.asked)
+
+
+class Maker(Dead):
+    """A host's client that makes containers."""
+
+    def __init__(self, api: Api, nodes: list[str]) -> None:
+        super().__init__(api, nodes)
+        self.made: list[dict[str, Any]] = []
+
+    def create(self, image: str, **how: Any) -> Any:
+        self.made.append({"image": image, **how})
+        return SimpleNamespace(id=how["labels"][daemon.NODE_LABEL])
+
+
+def test_a_web_server_of_a_guest_is_made_on_its_host_in_the_network_kept_for_it(tmp_path: Path) -> None:
+    """With an address of its own; rules about it are set there, as for a node, from its first start on."""
+    plan = make_plan(TopologyKind.SENTINEL)
+    guest = Guest(name="shop", file="g.yaml", folder=".", container=Container(image="shop", hosts=("b",)))
+    deployment = dataclasses.replace(plan.scenario.deployment, guest=guest)
+    scenario = dataclasses.replace(plan.scenario, deployment=deployment)
+    plan = dataclasses.replace(plan, scenario=scenario, web_servers=("web-1", "web-2"))
+    nodes = [node.name for node in plan.nodes]
+    clients = {"a": Maker(Api(), nodes), "b": Maker(Api(), [])}
+    found = {name: Host(name=name, where=name, client=client) for name, client in clients.items()}
+    topology = MachinesTopology(
+        plan=plan, run="x", project="x", directory=tmp_path, secrets=Secrets(redis="", sentinel=""),
+        hosts=found, leading=found["a"], owner=this_process(),
+    )  # fmt: skip
+    topology.find("10.1.1")
+    assert [topology.source(name).host for name in plan.web_servers] == ["10.1.1.231", "10.1.1.232"]
+    assert topology._with_rules("web-2") is None
+    topology._guest_image, topology._web_networks = "sha256:shop", {"web-2": "keeps-web-2"}
+    topology._web_made_at("web-2", Address("10.1.1.232", 8000), [], {"REDIS_URL": "redis://x"})
+    assert clients["a"].made == []
+    (made,) = clients["b"].made
+    assert (made["image"], made["network_mode"]) == ("sha256:shop", "container:keeps-web-2")
+    assert (made["command"], made["environment"]) == (None, {"REDIS_URL": "redis://x"})
+    topology.links._run(topology._with_rules("web-2"), "true")
+    assert clients["b"].api.asked == [("keeps-web-2", "true")]
 
 
 def test_rules_that_are_not_taken_are_no_effect() -> None:
