@@ -11,7 +11,7 @@ import re
 import secrets as random_secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
@@ -77,11 +77,10 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - a com
 
 def _why_no_slow_links() -> str:
     try:
-        with closing(daemon.connect()) as own:
-            there = kit_image.mark_in(own) is not None
+        kit_image.checked()
     except EnvironmentFailure as problem:
-        return str(problem)
-    return "" if there else "what makes links of other hosts slow is in the image of the kit: make kit-image"
+        return f"what makes links of other hosts slow is in the image of the kit: {problem}"
+    return ""
 
 
 def fits(plan: Plan) -> str | None:
@@ -271,6 +270,8 @@ def clean() -> list[str]:
                 own = [one for one in left if one.kind == kind]
                 own.sort(key=lambda one: one.name.endswith("-network"))
                 daemon.remove_leftovers(hosts[name].client, own)
+                if kind == "network" and own:
+                    overlay.await_gone(hosts[name], own)
                 done += [f"{one} on host {name}" for one in own]
     record.remove_stale()
     return done + [f"nothing of what cannot be reached: {problem}" for problem in problems]

@@ -246,6 +246,26 @@ def leftovers(host: Host, held: Collection[str]) -> tuple[Leftover, ...]:
         return (*_jobs(host), *found)
 
 
+def await_gone(host: Host, networks: Collection[Leftover]) -> None:
+    """Return once a host lists none of these any more. It does for a moment after the swarm has removed them.
+
+    Raises:
+        EnvironmentFailure: one stays.
+    """
+    removed = {one.identity for one in networks}
+
+    def gone() -> bool:
+        return removed.isdisjoint(one.id for one in host.client.networks.list())
+
+    try:
+        with host.asked("looking for networks that were removed"):
+            wait_until(
+                gone, within_s=_REMOVED_WITHIN_S, waiting_for="removed networks to be gone", every_s=0.1
+            )
+    except WaitExpired as problem:
+        raise EnvironmentFailure(f"host {host.name}: {problem}") from problem
+
+
 def _jobs(host: Host) -> Iterator[Leftover]:
     """Services and configurations of the swarm whose owner is dead."""
     for kind, some in (("service", host.client.services), ("config", host.client.configs)):

@@ -126,6 +126,18 @@ def test_what_stays_is_an_error() -> None:
         overlay.remove([host("a", stuck)], LABEL)
 
 
+def test_a_network_is_gone_when_no_host_lists_it() -> None:
+    """It is listed for a moment after the swarm has removed it."""
+    engine = Engine(leads=True)
+    Thing("another", engine.nets, DEAD)
+    net = Thing("net", engine.nets, DEAD)
+    left = [one for one in overlay.leftovers(host("a", engine), ()) if one.name == "net"]
+    with pytest.raises(EnvironmentFailure, match=r"host a: .*removed networks to be gone"):
+        overlay.await_gone(host("a", engine), left)
+    net.remove()
+    overlay.await_gone(host("a", engine), left)
+
+
 def test_leftovers_are_of_dead_owners_of_this_machine() -> None:
     """An engine that several machines command has containers of all of them."""
     engine = Engine(leads=False)
