@@ -23,6 +23,7 @@ from harness.topology import backends
 from harness.topology.docker import backend as docker
 from lab.bench.nodes import plan_of
 from lab.machines import engines, guardian
+from lab.records import fault_step
 from lab.rows import Row, skipped
 
 ENGINES = 3
@@ -87,7 +88,9 @@ def _worst(several: Mapping[str, list[float]], one: Mapping[str, list[float]]) -
 
 def _timed(backend: BackendKind, folder: Path, rounds: int) -> dict[str, list[float]]:
     """What was done -> how many seconds it took, each time."""
-    plan = plan_of(TopologySpec(kind=TopologyKind.SENTINEL), backend=backend)
+    spec = TopologySpec(kind=TopologyKind.SENTINEL)
+    # A run with a fault that cuts is made ready for it.
+    plan = plan_of(spec, backend=backend, fault=fault_step("isolate", at=1.0))
     found: dict[str, list[float]] = {}
     for number in range(rounds):
         place = folder / str(number)

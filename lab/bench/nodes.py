@@ -9,7 +9,7 @@ from harness.checks.promises.table import FINDINGS
 from harness.faults import FAULTS
 from harness.model.deployment import ClientProfile, TopologySpec
 from harness.model.plan import Plan
-from harness.model.scenario import Workload
+from harness.model.scenario import FaultStep, Workload
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, Discovery, TopologyKind
 from harness.plan import compile as compile_plan
@@ -32,15 +32,16 @@ def plan_of(
     workload: Workload | None = None,
     client: ClientProfile = CLIENT,
     backend: BackendKind = BackendKind.PROCESS,
+    fault: FaultStep | None = None,
 ) -> Plan:
-    """A plan whose only fault does nothing."""
+    """A plan whose only fault does nothing, or is another one."""
     scenario = scenario_of(
         topology,
         client=client,
         file="bench.yaml",
         name="bench",
         workload=workload or Workload(mix={"read": 1.0}, options={}),
-        faults=(fault_step("nothing", at=1.0),),
+        faults=(fault or fault_step("nothing", at=1.0),),
     )
     machine = Machine(backend=backend, network_faults=True, cpus=2)
     fits = {name: fault.fits for name, fault in FAULTS.items()}

@@ -8,6 +8,7 @@ Reading order:
     taken     a folder out of a container, to this machine
     tunnel    a process that carries packets between this machine and the nodes' network
     far_line  a slow link where a node is
+    shell     where rules are set without starting a process for each
     links     rules for links, set where they are kept
     overlay   what a run has in its engines: made and removed
     record    what outlives the harness

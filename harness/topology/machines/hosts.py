@@ -81,6 +81,11 @@ class Host:
             raise
 
 
+def command_line(host: Host) -> list[str]:
+    """Docker's, for the engine of a host."""
+    return ["env", "--unset=DOCKER_CONTEXT", "docker", "--host", host.where]
+
+
 @contextmanager
 def connected(engines: Mapping[str, str]) -> Iterator[dict[str, Host]]:
     """A client of each engine, which has answered.

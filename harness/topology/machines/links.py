@@ -28,7 +28,8 @@ from harness.topology.docker import kit_image
 from harness.topology.docker.daemon import NODE_LABEL, in_parallel
 from harness.topology.docker.links import Links
 from harness.topology.machines.far_line import FarLine
-from harness.topology.machines.hosts import Host
+from harness.topology.machines.hosts import Host, command_line
+from harness.topology.machines.shell import Shell, ShellGone
 
 _OF_A_CONTAINER = "container:"
 _BEGUN = (
@@ -57,6 +58,20 @@ class HostLinks(Links):
         self._host = host
         self._driven_by = driven_by
         self._beside = beside
+        self._shells: dict[str, Shell] = {}
+        """What keeps a network -> a shell in it, where there is one."""
+
+    def prepare(self, keepers: Mapping[str, str]) -> None:
+        """Have a shell where the rules of each are set. `keepers`: node or web server -> what keeps its
+        network."""
+        for name, keeper in keepers.items():
+            words = [*command_line(self._host(name)), "exec", "--interactive", "--user", "root"]
+            self._shells[keeper] = Shell([*words, keeper, "bash"])
+
+    def close(self) -> None:
+        super().close()
+        while self._shells:
+            self._shells.popitem()[1].end()
 
     def _probes(self, node: str, flow: Flow) -> Iterator[str]:
         """Also to web servers, so that one question sets the rules and sees them drop."""
@@ -92,8 +107,13 @@ class HostLinks(Links):
 
     def _run(self, container: Any, script: str) -> str:
         keeper = _keeper(container)
-        host = self._host(container.labels[NODE_LABEL])
-        return _carried_out(host, keeper, ["bash", "-euc", script], f"rules of {container.name}", user="root")
+        host, what = self._host(container.labels[NODE_LABEL]), f"rules of {container.name}"
+        if (shell := self._shells.get(keeper)) is not None:
+            try:
+                return _taken(*shell.run(script), what)
+            except ShellGone:  # what became of its host, the engine says
+                self._shells.pop(keeper).end()
+        return _carried_out(host, keeper, ["bash", "-euc", script], what, user="root")
 
 
 def _keeper(container: Any) -> str:
@@ -107,10 +127,11 @@ def _carried_out(host: Host, container: str, words: Sequence[str], what: str, us
         begun = api.exec_create(container, list(words), user=user)
         out, err = api.exec_start(begun["Id"], demux=True)
         status = api.exec_inspect(begun["Id"])["ExitCode"]
-    said = (out or b"").decode(errors="replace")
+    return _taken(status, (out or b"").decode(errors="replace"), what, (err or b"").decode(errors="replace"))
+
+
+def _taken(status: int, said: str, what: str, complaint: str = "") -> str:
     if status != 0:
-        complaint = (err or b"").decode(errors="replace").strip()
-        raise EnvironmentFailure(
-            f"{what}: expected them to be taken, found: {complaint[-400:] or said.strip()}"
-        )
+        found = complaint.strip()[-400:] or said.strip()
+        raise EnvironmentFailure(f"{what}: expected them to be taken, found: {found}")
     return said

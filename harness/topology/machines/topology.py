@@ -25,7 +25,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.guest import Container
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
-from harness.model.words import BackendKind
+from harness.model.words import BackendKind, Trait
 from harness.presets.placing import over
 from harness.topology.base import certificates
 from harness.topology.base.cuts import listens
@@ -38,7 +38,7 @@ from harness.topology.docker.daemon import in_parallel
 from harness.topology.docker.image import DEBIAN_IMAGES, any_debian_image, choose_image, proxy_image
 from harness.topology.docker.topology import DockerTopology, is_taken
 from harness.topology.machines import far_line, images, overlay, taken, tunnel
-from harness.topology.machines.hosts import Host
+from harness.topology.machines.hosts import Host, command_line
 from harness.topology.machines.links import HostLinks
 from harness.topology.machines.overlay import Ground
 from harness.topology.machines.record import Record
@@ -49,6 +49,7 @@ _SUBNETS_TRIED = 12
 _FIRST_WORKER, _OF_CONTROLLER, _SPARE = 242, 251, 252
 """Above the nodes, and the last two above the web servers of a guest, which takes no load workers."""
 _PARTS = "/results"
+_CUTS = {Trait.CUTS_LINKS, Trait.CUTS_REPLICATION}
 SLOW = "slow"
 """The fault that needs the kit on hosts."""
 
@@ -57,6 +58,7 @@ class MachinesTopology(DockerTopology):
     """Running containers on several hosts; see `harness.model.seams.Topology`."""
 
     backend = BackendKind.MACHINES
+    links: HostLinks
 
     def __init__(
         self,
@@ -93,8 +95,8 @@ class MachinesTopology(DockerTopology):
         self._worker_hosts = () if held else plan.scenario.deployment.worker_hosts
         self._guests = () if held else plan.guests
         self._guest_image = ""
-        self._web_networks: dict[str, str] = {}
-        """Web server of a guest -> what keeps its network."""
+        self._keepers: dict[str, str] = {}
+        """Node or web server of a guest -> what keeps its network."""
         self._workers: dict[int, str] = {}
         """Number of a load worker on a host -> its container."""
         self._kit_image = ""
@@ -130,6 +132,8 @@ class MachinesTopology(DockerTopology):
         )
         self._populate(ground, subnet, services)
         self.find(subnet)
+        if any(_CUTS & {*one.traits} for one in self.plan.scenario.faults):
+            self.links.prepare(self._keepers)
         self.secrets = certificates.naming(self.secrets, self._addresses.values())
         certificates.hand_out(self.secrets, self.directory)
         in_parallel(self._configure, [node.name for node in self.plan.nodes])
@@ -155,6 +159,7 @@ class MachinesTopology(DockerTopology):
             host = self._on[node]
             keeper = overlay.keep_network(host, ground, node, addresses[node].host)
             overlay.make_node(host, node, keeper, services[node], ground.labels)
+            self._keepers[node] = keeper
 
         def connected(_: str) -> None:
             relay = overlay.make_relay(self._leading, ground)
@@ -171,7 +176,7 @@ class MachinesTopology(DockerTopology):
 
         def lodged(name: str) -> None:
             at = of_guests[name].host
-            self._web_networks[name] = overlay.keep_network(self._on[name], ground, name, at)
+            self._keepers[name] = overlay.keep_network(self._on[name], ground, name, at)
 
         def employed(worker: str) -> None:
             number = int(worker)
@@ -289,7 +294,7 @@ class MachinesTopology(DockerTopology):
         labels = {**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project}
         service = {"image": self._guest_image, "command": command, "environment": environment}
         self._web_made[name] = overlay.make_web_server(
-            self._on[name], name, self._web_networks[name], service, labels
+            self._on[name], name, self._keepers[name], service, labels
         )
         return self._web_found(name)
 
@@ -308,7 +313,7 @@ class MachinesTopology(DockerTopology):
 
     def in_worker(self, number: int, *options: str, words: Sequence[str]) -> list[str]:
         """A command in the container of a worker, as one of this machine. `options`: of `docker exec`."""
-        docker = _docker(self._host_of_worker(number))
+        docker = command_line(self._host_of_worker(number))
         return [*docker, "exec", *options, self._workers[number], *words]
 
     def _kit(self) -> str:
@@ -328,7 +333,7 @@ class MachinesTopology(DockerTopology):
             *(word for name in far_line.CAPABILITIES for word in ("--cap-add", name)),
             *(word for name, value in marks.items() for word in ("--label", f"{name}={value}")),
         ]  # fmt: skip
-        return [*_docker(host), "run", *options, self._kit(), *words[1:]]
+        return [*command_line(host), "run", *options, self._kit(), *words[1:]]
 
     def _driven_by(self, web_server: str) -> tuple[Host, str] | None:
         number = self._sent_by.get(web_server)
@@ -400,11 +405,6 @@ def web_servers_over(plan: Plan, hosts: Sequence[str]) -> Mapping[str, str]:
     guest = plan.scenario.deployment.guest
     there = (guest.hosts if guest is not None else ()) or hosts
     return {name: there[number % len(there)] for number, name in enumerate(plan.guests)}
-
-
-def _docker(host: Host) -> list[str]:
-    """Docker's command line for the engine of a host."""
-    return ["env", "--unset=DOCKER_CONTEXT", "docker", "--host", host.where]
 
 
 def _address_of(worker: int, subnet: str) -> str:

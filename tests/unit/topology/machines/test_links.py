@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +22,8 @@ from harness.model.words import TopologyKind
 from harness.topology.base import first_packets
 from harness.topology.base.processes import this_process
 from harness.topology.docker import daemon
-from harness.topology.machines import images
+from harness.topology.machines import images, shell
+from harness.topology.machines import links as links_module
 from harness.topology.machines.hosts import Host
 from harness.topology.machines.links import HostLinks
 from harness.topology.machines.topology import MachinesTopology
@@ -83,6 +86,41 @@ def test_rules_are_set_by_what_keeps_the_network() -> None:
     assert proof == "packets dropped: redis-1 - redis-2 2"
     assert {container for container, _ in api.asked} == {"keeps-redis-1", "keeps-redis-2"}
     assert any("-d 10.1.1.12/32 -j DROP" in script for _, script in api.asked)
+
+
+@pytest.fixture
+def with_shells(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[HostLinks, Api]]:
+    """Shells of this machine in the place of those in containers."""
+    monkeypatch.setattr(links_module, "command_line", lambda _: ["sh", "-c", "exec bash"])
+    api = Api()
+    found = links(api)
+    found.prepare({name: f"keeps-{name}" for name in NODES})
+    yield found, api
+    found.close()
+
+
+def test_a_shell_that_is_there_carries_out_scripts(with_shells: tuple[HostLinks, Api]) -> None:
+    """One after the other, each in a shell of its own; the engine is asked nothing."""
+    found, api = with_shells
+    assert found.run_at("redis-1", "cat <<'END'\none\nEND\ncd /; echo two >&2") == "one\ntwo\n"
+    assert found.run_at("redis-1", "cat; exit 0; echo never") == ""
+    with pytest.raises(EnvironmentFailure, match=r"rules of x-redis-1: .* found: no chain"):
+        found.run_at("redis-1", "echo no chain; false; echo never")
+    assert found.run_at("redis-2", "echo three") == "three\n"
+    assert api.asked == []
+
+
+def test_where_a_shell_is_gone_the_engine_is_asked(
+    with_shells: tuple[HostLinks, Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says whether the host is. So it is where a shell does not answer."""
+    found, api = with_shells
+    with suppress(EnvironmentFailure):
+        found.run_at("redis-1", "kill -9 $$")
+    assert found.run_at("redis-1", "true") == TABLE
+    monkeypatch.setattr(shell, "ANSWERS_WITHIN_S", 0.02)
+    assert found.run_at("redis-2", "sleep 1") == TABLE
+    assert [container for container, _ in api.asked][-1] == "keeps-redis-2"
 
 
 def test_a_web_server_on_a_host_sends_first_packets_from_there() -> None:
@@ -192,7 +230,7 @@ def test_a_web_server_of_a_guest_is_made_on_its_host_in_the_network_kept_for_it(
     topology.find("10.1.1")
     assert [topology.source(name).host for name in plan.web_servers] == ["10.1.1.231", "10.1.1.232"]
     assert topology._with_rules("web-2") is None
-    topology._guest_image, topology._web_networks = "sha256:shop", {"web-2": "keeps-web-2"}
+    topology._guest_image, topology._keepers = "sha256:shop", {"web-2": "keeps-web-2"}
     topology._web_made_at("web-2", Address("10.1.1.232", 8000), [], {"REDIS_URL": "redis://x"})
     assert clients["a"].made == []
     (made,) = clients["b"].made
