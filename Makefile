@@ -25,7 +25,7 @@ help: ## Print this list
 	@echo
 	@echo "  Variables: BACKEND=auto|docker|process|machines  ENGINE=<name>  SUITE=smoke|core|catalogue|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
 	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
-	@echo "             REPEAT=<n>  VARY='path=value,value ...'  BUG=<report>  GUEST=<part>"
+	@echo "             REPEAT=<n>  VARY='path=value,value ...'  BUG=<report>  GUEST=<part>  CLAIM=<n>"
 
 .PHONY: chaos-test
 chaos-test: setup ## Run the scenarios against real Redis topologies and report (the main job)
@@ -164,7 +164,7 @@ wait: setup ## What WAIT on logouts and revocations costs and saves, five runs o
 
 .PHONY: claims
 claims: setup ## What articles say about sessions on Redis, measured: docs/claims.md. Forty minutes
-	@.venv/bin/python -m lab.claims $(call given,ENGINE,--engine) $(call given,REPEAT,--repeat) \
+	@.venv/bin/python -m lab.claims $(call each,CLAIM,--only) $(call given,ENGINE,--engine) $(call given,REPEAT,--repeat) \
 		$(call given,OUT,--out) $(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
 .PHONY: survival

@@ -68,5 +68,6 @@ def _fitting(plan: Plan, seed: int, ground: Ground) -> list[str]:
     """The shipped scenarios that can be run against a plan's deployment, by the names that `run` takes."""
     choice = Choice(files=tuple(scenario_files(None)), deployments=(Path(plan.scenario.deployment.file),))
     plans = compile_chosen(choose(choice), seed=seed, ground=ground)
-    files = [Path(one.scenario.file) for one in plans if one.skip is None]
+    own = {None, plan.skip}  # what the deployment itself lacks here says nothing about a scenario
+    files = [Path(one.scenario.file) for one in plans if one.skip in own]
     return [f"{file.parent.name}/{file.name[:2]}" for file in files]

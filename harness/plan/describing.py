@@ -30,6 +30,7 @@ def describe_nodes(plan: Plan, fitting: Sequence[str]) -> str:
     return "\n".join(
         (
             f"{deployment.name} (deployment; {plan.scenario.file})",
+            *_skipped(plan),
             *_deployment(plan),
             f"  client      {_client(plan.scenario)}",
             f"  to start    failover-kit up {plan.scenario.file}",
@@ -72,13 +73,17 @@ def wall_s(plans: Sequence[Plan], *, jobs: int) -> float:
     return took[True] + took[False] / jobs
 
 
+def _skipped(plan: Plan) -> Iterator[str]:
+    if plan.skip:
+        yield f"  SKIPPED: {plan.skip}"
+
+
 def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
     scenario = plan.scenario
     yield f"{plan.label} ({scenario.shows}; {scenario.file})"
     if scenario.about:
         yield f"  {scenario.about}"
-    if plan.skip:
-        yield f"  SKIPPED: {plan.skip}"
+    yield from _skipped(plan)
     yield from _deployment(plan)
     yield f"  client      {_client(scenario)}"
     yield f"  workload    {_workload(plan, vocabulary)}"

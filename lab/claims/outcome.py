@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -38,12 +39,14 @@ class Measured(msgspec.Struct, kw_only=True, frozen=True):
     """Metric -> where the run lies among the others."""
 
 
-class Checked(msgspec.Struct, kw_only=True, frozen=True):
+class Checked(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """Every run of a check."""
 
     options: tuple[str, ...]
     """Of the command that repeats it."""
     runs: tuple[Measured, ...]
+    measured_on: str = ""
+    """Date, ISO 8601, if it ran alone; empty: with the record."""
 
     @property
     def decided(self) -> tuple[Measured, ...]:
@@ -73,6 +76,17 @@ class Record(msgspec.Struct, kw_only=True, frozen=True):
     """Date, ISO 8601."""
     kit: str
     checks: tuple[Checked, ...]
+
+    def with_checks(self, found: Mapping[tuple[str, ...], Checked], measured_on: str) -> Self:
+        """Those by their options in the place of the earlier ones, or behind all of them."""
+        dated = {
+            options: msgspec.structs.replace(
+                one, measured_on="" if measured_on == self.measured_on else measured_on
+            )
+            for options, one in found.items()
+        }
+        every = {one.options: one for one in self.checks} | dated
+        return msgspec.structs.replace(self, checks=tuple(every.values()))
 
     def of(self, check: Check) -> Checked:
         none = Checked(options=check.options, runs=())

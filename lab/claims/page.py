@@ -72,7 +72,8 @@ def _evidence(lead: str, check: Check, record: Record) -> Iterator[str]:
     engines = ", ".join(dict.fromkeys(f"{run.engine} ({run.backend})" for run in found.decided))
     measured = "; ".join(_span(found, metric, bound) for metric, bound in check.expect.items())
     aside = " That does not decide it: the bound is about what is lost." if found.untried else ""
-    yield f"- {lead}{_held(found)} {measured}.{aside} On {engines}. `{_command(check)}`"
+    when = f", {found.measured_on}" if found.measured_on else ""
+    yield f"- {lead}{_held(found)} {measured}.{aside} On {engines}{when}. `{_command(check)}`"
 
 
 def _held(found: Checked) -> str:

@@ -1,12 +1,14 @@
 """`python -m lab.survival`: every topology under every fault on every engine that is here, and the page.
 
 It begins nothing after `--minutes`, and the same command goes on where it was. `--page` runs nothing: it
-writes the pages anew, from the runs that `--out` has, or else from docs/survival/.
+writes the pages anew, from the runs that `--out` has. Where these are gone, README.md is made from
+docs/survival/*.json, and the decision pages keep what they say and look as pages do now.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from harness.many.cells import cells_of
 from harness.model.results import SuiteResult
 from harness.model.words import BackendKind
 from harness.report.decision import decision
+from harness.report.page import templates
 from harness.report.summary import summary_text
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import make_folder, write_file
@@ -32,6 +35,7 @@ MATRICES = {
     BackendKind.DOCKER: ROOT / "matrices" / "survival" / "containers.yaml",
 }
 PUBLISHED = ROOT / "docs" / "survival"
+_STYLE = re.compile("<style>.*?</style>", re.DOTALL)
 
 
 def main() -> int:
@@ -42,7 +46,12 @@ def main() -> int:
         if given.backend in (None, backend):
             if not given.page:
                 _run(given, backend, matrix, 60 * given.minutes - clock.now_us() / 1e6)
-            _publish(given.out / backend, matrix.stem)
+            if _publish(given.out / backend, matrix.stem):
+                continue
+            if given.page:
+                _dress(PUBLISHED / f"{matrix.stem}.html")
+            else:
+                print(f"{given.out / backend}: no results", file=sys.stderr)
     write_file(PUBLISHED / "README.md", page(records()).encode())
     print(f"{(PUBLISHED / 'README.md').relative_to(ROOT)}: written")
     return 0
@@ -81,16 +90,29 @@ def _begun(out: Path) -> Path | None:
     return max(out.glob("*-matrix-*"), default=None)
 
 
-def _publish(out: Path, name: str) -> None:
+def _publish(out: Path, name: str) -> bool:
+    """Whether there are runs to publish."""
     folder = _begun(out)
     if folder is None or not (folder / SUITE).exists():
-        print(f"{out}: no results", file=sys.stderr)
-        return
+        return False
     suite = read_suite(folder)
     record = Record.of(suite, summary_text(suite).encode(), str(folder), today())
     write_file(PUBLISHED / f"{name}.json", encoded(record))
     shown = _without_folders(suite)
     write_file(PUBLISHED / f"{name}.html", decision(shown, cells_of(shown.results)).encode())
+    return True
+
+
+def _dress(published: Path) -> None:
+    if published.exists():
+        write_file(published, dressed(published.read_text(encoding="utf-8")).encode())
+
+
+def dressed(text: str) -> str:
+    """A page with the style of today's pages in the place of its own."""
+    todays = _STYLE.search(templates().get_template("base.html").render())
+    assert todays is not None
+    return _STYLE.sub(lambda _: todays[0], text, count=1)
 
 
 def _without_folders(suite: SuiteResult) -> SuiteResult:

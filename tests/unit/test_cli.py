@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -173,11 +174,16 @@ def test_same_seed_prints_the_same_plan(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_list_names_every_shipped_scenario(capsys: pytest.CaptureFixture[str]) -> None:
-    """File, what it shows, tags and name."""
+    """File, what it shows, tags and name; one line each where no terminal has to hold it."""
     assert call("list") == 0
-    said = "".join(capsys.readouterr().out.split())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["file", "shows", "tags,", "bugs", "name"]
+    known = {Path(line.split()[0]).parts[-2:]: line for line in lines[1:]}
+    assert len(known) == len(lines) - 1
     for path in (ROOT / "scenarios").glob("*/*.yaml"):
-        assert path.name in said
+        name = re.search("^name: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert name
+        assert known[path.parts[-2:]].endswith(f"  {name[1].strip(chr(34))}")
 
 
 @pytest.mark.parametrize("words", [(), ("frobnicate",), ("why",)])

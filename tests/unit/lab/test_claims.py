@@ -147,3 +147,18 @@ def test_a_kill_decides_nothing_of_a_loss_of_power() -> None:
             files = [scenario_files(check.scenario) for check in one.checks]
             assert all("lose power" in path.read_text() for found in files for path in found), one.claim
     assert any("loses power" in one.claim for one in read_statements())
+
+
+def test_claim_that_ran_alone_has_its_own_date_and_leaves_the_others() -> None:
+    """On the day of the record it needs none; what was measured before is gone."""
+    other = Check(scenario="sentinel/04", expect={"lost-write": "0"})
+    before = record((CHECK, [run(True)] * 3), (other, [run(False, 7)] * 3))
+    again = {other.options: Checked(options=other.options, runs=(run(True),) * 3)}
+    for day, said in (("2026-01-02", ""), ("2026-02-03", "2026-02-03")):
+        found = before.with_checks(again, day)
+        assert found.of(CHECK) == before.of(CHECK)
+        assert [one.met for one in found.of(other).runs] == [True] * 3
+        assert found.of(other).measured_on == said
+        assert len(found.checks) == 2
+    alone = page([msgspec.structs.replace(STATEMENT, check=other)], found)
+    assert "On Redis 7.0.15 (process), 2026-02-03." in alone

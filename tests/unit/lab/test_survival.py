@@ -16,7 +16,7 @@ from harness.report.summary import summary_text
 from harness.running.given_files import choice_of_matrix
 from harness.running.selection import choose
 from harness.scenario.matrix import load_matrix
-from lab.survival.__main__ import MATRICES, PUBLISHED, records
+from lab.survival.__main__ import MATRICES, PUBLISHED, dressed, records
 from lab.survival.page import CANNOT, FAULTS, TOPOLOGIES, WANTED, page
 from lab.survival.record import Record
 from tests.builders_results import result, suite
@@ -126,3 +126,13 @@ def test_what_is_kept_is_a_baseline_for_compare(tmp_path: Path) -> None:
     assert len(kept.cells) == 1
     with pytest.raises(UsageError, match="with cells"):
         Record.of(slow, b"{}", "summary.json", "2026-01-02")
+
+
+def test_page_without_its_runs_gets_the_style_of_today_and_keeps_its_words() -> None:
+    """Once more changes nothing, and what is in the style is taken as it is."""
+    old = r"<head><style>\n.old { content: '\\1' }\n</style></head><body><p>62 of 125 kept</p></body>"
+    new = dressed(old)
+    assert ".old" not in new
+    assert "@media print" in new
+    assert new.endswith("</style></head><body><p>62 of 125 kept</p></body>")
+    assert dressed(new) == new

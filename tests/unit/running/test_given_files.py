@@ -206,6 +206,19 @@ def test_a_deployment_alone_is_planned_by_its_nodes(capsys: pytest.CaptureFixtur
     assert "one of them:        failover-kit run cluster/01 theirs.yaml" in said
 
 
+def test_a_deployment_whose_client_is_not_here_says_so_and_which_scenarios_fit_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What this machine lacks says nothing about a scenario."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    text = "deployment: 1\ntopology: {kind: sentinel}\nclient: {library: redis-py-threads, version: 6.4.0}\n"
+    Path("earlier.yaml").write_text(text, encoding="utf-8")
+    assert call("plan", "--backend", "process", "earlier.yaml") == 0
+    said = capsys.readouterr().out
+    assert "  SKIPPED: the client redis-py-threads 6.4.0 is not on this machine; to install it: " in said
+    assert "one of them:        failover-kit run sentinel/01 earlier.yaml" in said
+
+
 def test_a_deployment_with_a_suite_is_planned_with_its_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
     """Who names a suite wants to see its runs."""
     assert call("plan", "--backend", "process", "--suite", "smoke", "theirs.yaml") == 0
