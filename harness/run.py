@@ -26,7 +26,8 @@ from harness.running.projects import surveyed
 from harness.running.replaying import SavedRun
 from harness.running.resuming import Begun, begun
 from harness.running.selection import Choice, choose
-from harness.running.suite import SuiteRequest, point_latest, run_suite
+from harness.running.suite import SuiteRequest, run_suite
+from harness.saved.folders import point_latest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

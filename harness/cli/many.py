@@ -16,7 +16,7 @@ from harness.report.comparison import markdown, show_comparison
 from harness.report.decision import decision, in_short
 from harness.report.terminal import show
 from harness.safe_files import read_file, write_file
-from harness.saved.folders import near, own_folder
+from harness.saved.folders import near, own_folder, point_latest
 
 DECISION = "decide.html"
 """The page, in the folder of the results that it is about."""
@@ -24,6 +24,7 @@ DECISION = "decide.html"
 
 def merge(options: argparse.Namespace) -> int:
     merged = saved.merge([Path(part) for part in options.parts], Path(options.out))
+    point_latest(merged)
     show(merged, sys.stdout)
     return merged.exit_code
 

@@ -25,8 +25,8 @@ from harness.model.results import Display, SuiteResult
 from harness.running.compiling import compile_chosen
 from harness.running.ground import ground_for_planning
 from harness.running.selection import Choice, choose
-from harness.running.suite import point_latest
 from harness.safe_files import make_folder
+from harness.saved.folders import point_latest
 from harness.saved.merging import put_together
 from harness.scenario import source
 from harness.topology.backends import OF_JOBS

@@ -151,10 +151,18 @@ def _differing(
         left, right = getattr(before, name), getattr(after, name)
         if left != right:
             yield f"{name}: {left} → {right}"
-    for name, dimension in (("deployment", _DIMENSIONS[1]), ("settings", _DIMENSIONS[2])):
+    said = all(one.set is not None for pair in pairs for one in pair)
+    for name, dimension in (
+        ("deployment", _DIMENSIONS[1]),
+        ("settings", _settings if said else _DIMENSIONS[2]),
+    ):
         left, right = {dimension(one) for one, _ in pairs}, {dimension(one) for _, one in pairs}
         if left != right:
             yield f"{name}: {' '.join(sorted(left)) or 'its own'} → {' '.join(sorted(right)) or 'its own'}"
+
+
+def _settings(cell: CellSummary) -> str:
+    return " ".join((*(cell.set or ()), *cell.varied))
 
 
 def _compared(before: CellSummary, after: CellSummary) -> Iterator[Comparison]:

@@ -45,6 +45,8 @@ class CellSummary(msgspec.Struct, kw_only=True):
     deployment_file: str
     engine_asked: str
     varied: list[str]
+    set: list[str] | None = None
+    """None: an earlier kit did not say."""
     verdict: str
     seeds: list[int]
     kept: Seen

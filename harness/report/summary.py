@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from typing import Any
 
 from harness.many.cells import cells_of
@@ -110,6 +111,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "deployment_file": first.deployment_file,
         "engine_asked": first.engine_asked,
         "varied": list(first.varied),
+        "set": _set(first),
         "verdict": cell.verdict,
         "seeds": [one.seed for one in cell.runs],
         "run_dirs": [one.run_dir for one in cell.runs],
@@ -117,6 +119,13 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "findings": {name: _rate(rate) for name, rate in cell.findings.items()},
         "figures": {one.name: _spread(one) for one in cell.spreads},
     }
+
+
+def _set(result: ScenarioResult) -> list[str]:
+    """What `--set` changes besides."""
+    words = result.changed
+    values = [value for option, value in pairwise(words) if option == "--set"]
+    return [one for one in values if one not in result.varied]
 
 
 def _rate(rate: Rate) -> dict[str, Any]:

@@ -22,6 +22,11 @@ from harness.model.scenario import Scenario
 from harness.running.vocabulary import shipped
 from harness.scenario.overrides import without_secrets
 
+_KEY_ALONE = re.compile(
+    r"(--set (?P<key>\w+)): "
+    r"(?:unknown key '(?P=key)'(?=; legal:)|(?P=key): a key of '\w+': indent it below that$)"
+)
+"""Where the path of a setting is needed."""
 _LONGEST = 250
 """Letters of a part of a path; a file system allows 255 bytes."""
 
@@ -77,6 +82,8 @@ class Choice:
     """`service=image`, for deployments that are Compose projects."""
     matrix: str = ""
     """The fingerprint of the matrix file that names all this; empty: none does."""
+    matrix_file: str = ""
+    """That file, for what is wrong with a setting in it."""
 
     def variations(self) -> tuple[Variation, ...]:
         deployments, engines = (
@@ -295,13 +302,17 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
 
 
 def _as_asked(line: str, choice: Choice) -> str:
-    """A problem with a setting, by the option that asked for it; a key alone, where a path is needed, with
-    the path that ends so."""
-    for one in choice.vary:
-        line = re.sub(rf"^--set (?={re.escape(one.path)}(: |$))", "--vary ", line)
-    key = re.match(r"--(?:set|vary) (\w+): unknown key '\1'(?=; legal:)", line)
-    near = reading.settings_called(key[1], shipped()) if key else ()
-    return line if key is None or not near else f"{key[0]}; did you mean {near[0]!r}?{line[key.end() :]}"
+    """A problem with a setting, by what asked for it, an option or a matrix; a key alone, where a path is
+    needed, with the path that ends so."""
+    key = _KEY_ALONE.match(line)
+    near = reading.settings_called(key["key"], shipped()) if key else ()
+    if key and near:
+        line = f"{key[1]}: unknown key {key['key']!r}; did you mean {near[0]!r}?{line[key.end() :]}"
+    settings = dict.fromkeys((one.partition("=")[0] for one in choice.settings), "set")
+    for path, asked in (settings | dict.fromkeys((one.path for one in choice.vary), "vary")).items():
+        by = f"{choice.matrix_file}: {asked}." if choice.matrix_file else f"--{asked} "
+        line = re.sub(rf"^--set (?={re.escape(path)}(: |$))", lambda _, by=by: by, line)  # type: ignore[misc]
+    return line
 
 
 def engines_of(scenarios: Sequence[Scenario]) -> tuple[str | None, ...]:

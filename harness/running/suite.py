@@ -521,15 +521,3 @@ def _tail(path: Path, lines: int = 20) -> str:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
         return ""
-
-
-def point_latest(suite: SuiteResult) -> None:
-    """Move the `latest` link to this suite's folder, atomically."""
-    directory = Path(suite.directory)
-    link = directory.parent / "latest"
-    fresh = directory.parent / f".latest-{suite.run}"
-    try:
-        fresh.symlink_to(directory.name)
-        fresh.replace(link)
-    except OSError as problem:
-        raise EnvironmentFailure(f"{link}: cannot be moved: {problem.strerror or problem}") from problem

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import EnvironmentFailure, UsageError
 from harness.history.files import COMPRESSED, PLAIN
+from harness.model.results import SuiteResult
 from harness.safe_files import is_file, is_folder
 
 
@@ -65,3 +66,15 @@ def folders_in(out: Path) -> Iterator[Path]:
 
 def is_run(folder: Path) -> bool:
     return any(is_file(folder / name) for name in (PLAIN, COMPRESSED))
+
+
+def point_latest(suite: SuiteResult) -> None:
+    """Move the `latest` link to this suite's folder, atomically."""
+    directory = Path(suite.directory)
+    link = directory.parent / "latest"
+    fresh = directory.parent / f".latest-{suite.run}"
+    try:
+        fresh.symlink_to(directory.name)
+        fresh.replace(link)
+    except OSError as problem:
+        raise EnvironmentFailure(f"{link}: cannot be moved: {problem.strerror or problem}") from problem

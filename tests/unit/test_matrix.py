@@ -114,10 +114,16 @@ def test_a_matrix_stands_alone(words: list[str], says: str, capsys: pytest.Captu
 def test_a_setting_that_does_not_exist_is_refused_with_the_nearest_word(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """By plan already, as for `--set`."""
-    write(MATRIX.replace(", mine.yaml", "").replace("deployment.timing", "deployment.timming"))
+    """By plan already, with the file and the key that ask for it."""
+    whole = MATRIX.replace(", mine.yaml", "")
+    write(whole.replace("deployment.timing", "deployment.timming"))
     assert main(["plan", "--backend", "process", "m.yaml"]) == 2
-    assert "did you mean 'timing'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "m.yaml: vary.deployment.timming: " in said
+    assert "did you mean 'timing'" in said
+    write(whole.replace("workload.rate", "rate"))
+    assert main(["plan", "--backend", "process", "m.yaml"]) == 2
+    assert "m.yaml: set.rate: unknown key 'rate'; did you mean 'workload.rate'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -127,6 +133,7 @@ def test_a_setting_that_does_not_exist_is_refused_with_the_nearest_word(
             "down_after=1s,2s",
             "--vary down_after: unknown key 'down_after'; did you mean 'deployment.topology.down",
         ),
+        ("rate=1/s,2/s", "--vary rate: unknown key 'rate'; did you mean 'workload.rate'?"),
         ("workload.rat=1/s,2/s", "--vary workload.rat: workload: unknown key 'rat'; did you mean 'rate'?"),
     ],
 )

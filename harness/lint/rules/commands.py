@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from harness.lint.acl import REPLICA_NEEDS, SENTINEL_NEEDS, User, read_users
 from harness.lint.rule import Hit, Proof, Rule, Severity
@@ -33,13 +34,24 @@ def _renamed(given: Given) -> Iterator[Hit]:
 
 
 def _users(group: Group) -> dict[str, User]:
-    """Users by name, of files and of `user` lines; later lines add to earlier ones."""
+    """Users of data nodes by name, of files and of `user` lines; later lines add to earlier ones. None where
+    a data node has a file of users that was not given. A file that only sentinels name is about them."""
+    theirs, own = _files_of(group, sentinels=False), _files_of(group, sentinels=True)
+    if theirs - {Path(one.file).name for one in group.users}:
+        return {}
     found: dict[str, User] = {}
-    for one in (*group.users, *_inline(group)):
+    of_files = (one for one in group.users if Path(one.file).name not in own - theirs)
+    for one in (*of_files, *_inline(group)):
         before = found.get(one.name)
         rules = (*before.rules, *one.rules) if before and before.file == one.file else one.rules
         found[one.name] = User(name=one.name, file=one.file, line=one.line, rules=rules)
     return found
+
+
+def _files_of(group: Group, *, sentinels: bool) -> set[str]:
+    """Names of the files of users that they read, without folders: they lie elsewhere than on the nodes."""
+    lines = (node.last("aclfile") for node in group.nodes if node.sentinel is sentinels)
+    return {PurePosixPath(line.arguments[-1]).name for line in lines if line and line.arguments}
 
 
 def _inline(group: Group) -> Iterator[User]:

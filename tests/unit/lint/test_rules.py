@@ -97,6 +97,27 @@ def test_masterauth_of_another_user_is_not_compared_with_requirepass() -> None:
     assert not found({"redis.conf": "requirepass a\nmasterauth b\nmasteruser copier\n", "users.acl": users})
 
 
+def test_users_whose_file_was_not_given_are_not_missed() -> None:
+    """Neither where the data nodes read another file, nor where the only one is the sentinels' own."""
+    watcher = (
+        "sentinel monitor m 10.1.2.3 6379 2\nsentinel auth-user m watcher\nsentinel auth-pass m secret\n"
+    )
+    files = {
+        "redis.conf": "aclfile /etc/redis/users.acl\n",
+        "sentinel.conf": f"{watcher}aclfile /etc/redis/sentinels.acl\n",
+        "sentinels.acl": "user default off\nuser admin on >secret ~* +@all\n",
+    }
+    assert "user-unknown" not in {one.rule.name for one in found(files)}
+    del files["redis.conf"]
+    assert "user-unknown" not in {one.rule.name for one in found(files)}
+    whole = {
+        **files,
+        "redis.conf": "aclfile /data/users.acl\n",
+        "users.acl": "user app on >secret ~* +@all\n",
+    }
+    assert "user-unknown" in {one.rule.name for one in found(whole)}
+
+
 def test_command_that_is_switched_off_has_no_name_to_be_told() -> None:
     """A deployment keeps a token in the place of its name, which is nobody's business."""
     text = f"{DEPLOYMENT}  redis: {{rename-command: 'CONFIG \"\"'}}\n"

@@ -174,6 +174,19 @@ def test_suites_may_differ_in_one_thing_as_a_whole() -> None:
     assert different.differs == ("engine: Redis 7.0.15 → Valkey 9.1.2",)
 
 
+def test_what_was_set_on_one_side_only_is_said() -> None:
+    """It is no other scenario, but whatever differs may come from it. An earlier kit did not say."""
+    plain, changed = cell(set=[]), cell(set=["deployment.topology.redis.appendonly=yes"])
+    for before, after, said in (
+        (plain, changed, ("settings: its own → deployment.topology.redis.appendonly=yes",)),
+        (changed, changed, ()),
+        (cell(), changed, ()),
+    ):
+        compared = compare(summary(before), summary(after))
+        assert compared.differs == said
+        assert len(compared.comparisons) == 1
+
+
 def test_a_cell_is_called_by_what_both_sides_have_in_common() -> None:
     """The engine that is compared is no part of its name; the deployment that both have is."""
     left = cell(name="killed (ours, redis-7.0)", engine_asked="redis-7.0")

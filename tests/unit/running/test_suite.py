@@ -26,7 +26,8 @@ from harness.model.words import BackendKind, Phase, TopologyKind, Verdict
 from harness.report.write import PLANNED, SUITE, write_record
 from harness.running.ground import Ground
 from harness.running.resuming import begun
-from harness.running.suite import SuiteRequest, folder_names, point_latest, run_suite, start_process
+from harness.running.suite import SuiteRequest, folder_names, run_suite, start_process
+from harness.saved.folders import point_latest
 from lab.plans import plan_of, scenario_of
 from tests.scripted_run import READY, Scripted
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UsageError
+from harness.cli import main
+from harness.errors import ExitStatus, UsageError
 from harness.many.cells import cells_of
 from harness.model.results import ScenarioResult
 from harness.model.words import Verdict
@@ -94,3 +95,10 @@ def test_one_part_is_nothing_to_merge(tmp_path: Path) -> None:
         merge([part(tmp_path / "a", *seeded(1))], tmp_path / "out")
     with pytest.raises(UsageError, match="found none"):
         merge([tmp_path / "a", tmp_path / "nowhere"], tmp_path / "out")
+
+
+def test_latest_is_the_whole_afterwards(tmp_path: Path) -> None:
+    """As after a run: `decide out/latest` is about all parts."""
+    parts = [str(part(tmp_path / "a", *seeded(1))), str(part(tmp_path / "b", *seeded(2)))]
+    assert main(["merge", *parts, "--out", str(tmp_path / "out")]) == ExitStatus.PASSED
+    assert len(load((tmp_path / "out" / "latest").resolve()).results) == 2
