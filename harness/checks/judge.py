@@ -39,7 +39,7 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
     """The same, for findings that are already there."""
     found, counts, sessions, crashed = checked
     facts = facts_of(history)
-    evidence = weigh(facts, sessions, crashed)
+    evidence = weigh(facts, sessions, crashed, found)
     findings = tuple(in_order(found))
     metrics = measure(facts, findings, sessions)
     case = Case(

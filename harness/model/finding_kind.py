@@ -59,6 +59,7 @@ class Limit(StrEnum):
 
     RECOVERY = "the time to recover"
     IDLE_TIMEOUT = "the idle timeout"
+    LOSS_BUDGET = "the loss budget"
 
 
 class FindingTrait(StrEnum):

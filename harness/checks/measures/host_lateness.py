@@ -113,6 +113,12 @@ class Lateness:
         lasted_s = max(limit_s, lasted_s or 0.0)
         return self.within_s(lasted_s) > max(LATE_SHARE * limit_s, lasted_s - limit_s)
 
+    def explains(self, excess_s: float, lasted_s: float) -> bool:
+        """Whether what lasted so long, and so much too long, may owe all that is too much to the machine."""
+        if excess_s == math.inf:
+            return False
+        return self.within_s(lasted_s) > max(LATE_SHARE * USUAL_BOUND_S, excess_s)
+
     def said(self, bound_s: float, lasted_s: float | None = None) -> str:
         late_s = self.within_s(max(bound_s, lasted_s or 0.0))
         return f"delayed by {1000 * late_s:.0f} ms, which is too much to judge a limit of {bound_s:g} s"

@@ -5,14 +5,14 @@ what a killed primary takes along was acked just *before* its end. The rules are
 
 Nothing can be over a budget that does not exist: one fault without a bound (a flush) leaves its
 whole shard unjudged; where a fault has no rule at all, what was lost is undecided. Trap: like any
-measured time `over-budget` needs evidence of timing, so on a starved host it is undecided (see
-`verdict/expectations`).
+measured time `over-budget` needs evidence of timing, so on a host that was later than a write is over its
+budget it is undecided (see `verdict/evidence`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harness.checks.facts.of_run import Facts
@@ -29,7 +29,7 @@ from harness.checks.promises.loss_rules import (
     copied_until_us,
 )
 from harness.checks.wording import seconds_text
-from harness.model.finding_kind import BY_SHARD, WITNESSED, FindingKind, FindingTrait
+from harness.model.finding_kind import BY_SHARD, WITNESSED, FindingKind, FindingTrait, Limit
 from harness.model.judgement import Finding, LossBudget
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
@@ -44,7 +44,18 @@ OVER_BUDGET = FindingKind(
     parts=BY_SHARD,
     out_of=None,
     traits=(FindingTrait.TIMED,),
+    limit=Limit.LOSS_BUDGET,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excess:
+    """By how much a finding is over every budget."""
+
+    window_s: float
+    """From a fault's effect to where the nearest budget ends; 0: no fault may have cost anything."""
+    by_s: float
+    """Beyond that; infinite: no fault may have cost anything, so no time is short or long enough."""
 
 
 def loss_budgets(facts: Facts) -> tuple[LossBudget, ...]:
@@ -85,14 +96,13 @@ def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
         return counted
     zero_us = timelines.facts.landmarks.zero_us
     unruled = {step.number for step in timelines.history.plan.scenario.faults if step.kind not in RULES}
-    late_us = max((pair.loop_lag_us for pair in timelines.history.clocks), default=0)
-    error_s = (late_us + timelines.history.clocks_apart_us) / 1e6
+    error_s = _error_s(timelines.facts)
     lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
     for one in losses:
         if one.t_us is not None:
             lost.setdefault(one.shard, {}).setdefault(one.operations[:1], one)
     for shard, members in lost.items():
-        mine = [one for one in budgets if shard is None or one.shard in {None, shard}]
+        mine = _of_shard(shard, budgets)
         if any(one.fault in unruled for one in mine):
             counted.undecidable[OVER_BUDGET.name] = counted.undecidable.get(OVER_BUDGET.name, 0) + 1
             continue
@@ -109,6 +119,32 @@ def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
         if over:
             counted.findings.append(_over(over[-1][1], len(over), mine, error_s, zero_us))
     return counted
+
+
+def excesses(facts: Facts, findings: Iterable[Finding]) -> tuple[Excess, ...]:
+    """Of those that are over a budget."""
+    budgets, zero_us, error_s = loss_budgets(facts), facts.landmarks.zero_us, _error_s(facts)
+    found = []
+    for one in findings:
+        if one.name != OVER_BUDGET.name or one.t_us is None:
+            continue
+        t_s, mine = (one.t_us - zero_us) / 1e6, _of_shard(one.shard, budgets)
+        nearest = min(mine, key=lambda budget: _outside_s(t_s, budget, error_s), default=None)
+        if nearest is None or nearest.until_s is None:
+            found.append(Excess(window_s=0.0, by_s=float("inf")))
+        else:
+            window_s = nearest.until_s - (nearest.effect_s or 0.0)
+            found.append(Excess(window_s=max(0.0, window_s), by_s=_outside_s(t_s, nearest, error_s)))
+    return tuple(found)
+
+
+def _error_s(facts: Facts) -> float:
+    late_us = max((pair.loop_lag_us for pair in facts.history.clocks), default=0)
+    return (late_us + facts.history.clocks_apart_us) / 1e6
+
+
+def _of_shard(shard: int | None, budgets: Iterable[LossBudget]) -> list[LossBudget]:
+    return [one for one in budgets if shard is None or one.shard in {None, shard}]
 
 
 def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) -> list[LossBudget]:

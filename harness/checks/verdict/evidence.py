@@ -15,10 +15,11 @@ from harness.checks.facts.clock_drift import DRIFT_LIMIT_US
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.host_lateness import Lateness, judged_clocks, lateness, unwatched_s
 from harness.checks.measures.summary import evicted_keys
+from harness.checks.promises.loss_budget import Excess, excesses
 from harness.checks.promises.table import FINDINGS, measure_of
 from harness.model.finding_kind import Limit, Need
 from harness.model.history import History
-from harness.model.judgement import SessionCounts
+from harness.model.judgement import Finding, SessionCounts
 from harness.model.measures import not_looked_for
 from harness.model.scenario import FaultStep
 from harness.model.words import NodePurpose, Outcome, Phase
@@ -67,14 +68,27 @@ class Evidence:
     lasted_s: Mapping[Limit, float] = field(default_factory=dict)
     """The time that it has taken at least, where somebody looked on after the limit."""
 
+    excesses: tuple[Excess, ...] = ()
+    """By how much each finding is over its loss budget."""
+
     def about_delays(self, finding: str) -> tuple[str, ...]:
         """What leaves a finding undecided that comes from something having taken too long."""
         limit = FINDINGS[finding].limit if finding in FINDINGS else None
+        if limit is Limit.LOSS_BUDGET:
+            return self.about(Affects.TIMING) + tuple(filter(None, map(self._about_excess, self.excesses)))
         limit_s = self.lateness.bound_s if limit is None else self.limits_s.get(limit, self.lateness.bound_s)
         lasted_s = None if limit is None else self.lasted_s.get(limit)
         machine = self.lateness.of_nodes if limit is Limit.RECOVERY else self.lateness
         late = machine.counts_within(limit_s, lasted_s)
         return self.about(Affects.TIMING) + ((machine.said(limit_s, lasted_s),) if late else ())
+
+    def _about_excess(self, excess: Excess) -> str:
+        lasted_s = excess.window_s + excess.by_s
+        if not self.lateness.of_nodes.explains(excess.by_s, lasted_s):
+            return ""
+        late_s = self.lateness.of_nodes.within_s(lasted_s)
+        over = f"over by {1000 * excess.by_s:.0f} ms"
+        return f"delayed by {1000 * late_s:.0f} ms, which is too much to judge what is {over}"
 
     def lacks(self, measure: str) -> tuple[str, ...]:
         """Why the run recorded too little to rule this out."""
@@ -85,7 +99,12 @@ class Evidence:
         return tuple(gap.sentence for gap in self.gaps if gap.affects in affects)
 
 
-def weigh(facts: Facts, sessions: SessionCounts, crashed: Sequence[str] = ()) -> Evidence:
+def weigh(
+    facts: Facts,
+    sessions: SessionCounts,
+    crashed: Sequence[str] = (),
+    findings: Sequence[Finding] = (),
+) -> Evidence:
     """`crashed`: what `run_checks` says of checks that failed with an error of their own."""
     history = facts.history
     scenario = history.plan.scenario
@@ -108,6 +127,7 @@ def weigh(facts: Facts, sessions: SessionCounts, crashed: Sequence[str] = ()) ->
             Limit.IDLE_TIMEOUT: scenario.workload.ends_unused_s,
         },
         lasted_s=_lasted_s(facts),
+        excesses=excesses(facts, findings),
     )
 
 

@@ -16,7 +16,7 @@ from harness.checks.promises.table import FINDINGS, having
 from harness.checks.verdict.conclusion import why_clause
 from harness.model.directive_table import LEFT_OUT
 from harness.model.directives import LeftOut
-from harness.model.finding_kind import FindingTrait
+from harness.model.finding_kind import FindingTrait, Limit
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
 from harness.model.records import Closing
@@ -196,7 +196,8 @@ TOO_LONG = [
     (name, named)
     for name in sorted(having(FindingTrait.TIMED))
     for named in (True, False)
-    if not (named and FINDINGS[name].of_guest)  # nobody could be expected to do it in this run
+    if FINDINGS[name].limit is not Limit.LOSS_BUDGET  # where nothing may be lost, no time decides
+    and not (named and FINDINGS[name].of_guest)  # nobody could be expected to do it in this run
 ]
 
 
@@ -215,7 +216,7 @@ def test_what_took_too_long_on_a_late_host_is_undecided(name: str, named: bool) 
 
 @pytest.mark.parametrize(
     ("name", "limit_s"),
-    [("no-recovery", 45.0), ("logged-out-by-outage", 4.0), ("over-budget", 1.0), ("lease-overrun", 1.0)],
+    [("no-recovery", 45.0), ("logged-out-by-outage", 4.0), ("lease-overrun", 1.0)],
 )
 def test_lateness_is_held_against_what_the_finding_may_take(name: str, limit_s: float) -> None:
     """More than an eighth of its own limit, and of nobody else's: 0.5 s says nothing about 45 s."""
