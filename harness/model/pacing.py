@@ -11,6 +11,10 @@ SETTLED_S = 3.0
 """Traffic goes on this long after recovery, so that users who were put out can come back and the last
 windows can close."""
 
+GRACE_S = 1.0
+"""What is in flight when the load ends may take the client's longest wait and so much more, and is cancelled
+then."""
+
 AUDIT_WITHIN_S = 30.0
 """An audit takes a second, several where there are many sessions. The plan asks for idle timeouts that
 outlast a run whose audit takes this long."""

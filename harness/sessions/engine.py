@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from harness.application import ALL, Application, Asked, Carried, Session, Share
 from harness.clock import Clock
 from harness.errors import NoEffect
+from harness.model.pacing import GRACE_S
 from harness.model.plan import Plan
 from harness.model.records import Connection, Event, Operation, Step
 from harness.model.seams import Recorder, Topology
@@ -45,7 +46,6 @@ BREATH_EVERY = 32
 """Operations dispatched in a row, when the load is late, before the loop gets a turn."""
 LONGEST_NAP_S = 0.05
 """The dispatcher looks up this often to see whether it should stop."""
-GRACE_S = 1.0
 
 
 class LoadEngine:

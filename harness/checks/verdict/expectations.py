@@ -49,6 +49,7 @@ from harness.model.finding_kind import FindingTrait, Need
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, LossBudget, Metrics
 from harness.model.measures import SIDES, SURVIVING_WRITE, RunKind, measure_named, why_not
+from harness.model.pacing import GRACE_S
 from harness.model.scenario import Expectation
 from harness.model.words import NodePurpose, OperationKind, Outcome, Phase, Shows
 
@@ -418,12 +419,15 @@ def _lasted(wait_us: int, landmarks: Landmarks) -> Interval:
 
 def _longest_wait(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     """Of one request, whatever became of it: a user waits for an error as well. What the end of the run cut
-    off would have lasted longer, nobody knows how long."""
+    off would have lasted longer, nobody knows how long. It is cut off just before the audit, when the load
+    has waited for it longer than a client does."""
     traffic, ends_us = case.facts.traffic, case.landmarks.workload_ends_us
     chosen = traffic.of_kind(expectation.arguments[0]) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     chosen &= scope.has(traffic) & ~traffic.with_outcome(Outcome.NOT_SENT)
     traffic = traffic.where(chosen)
-    cut_off = ~traffic.done | (traffic.cancelled & (traffic.ended_us >= ends_us))
+    patience_us = (case.history.plan.longest_client_wait_s + GRACE_S) * 1e6
+    at_the_end = (traffic.ended_us >= ends_us) | (traffic.ended_us - traffic.due_us >= patience_us)
+    cut_off = ~traffic.done | (traffic.cancelled & at_the_end)
     traffic, cut_off = traffic.where(told := cut_off | ~traffic.cancelled), cut_off[told]
     if not len(traffic):
         return _nothing_due(expectation)

@@ -12,6 +12,7 @@ from harness.checks.judge import judge_checked
 from harness.checks.verdict.expectations import compare
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, SessionCounts
+from harness.model.pacing import GRACE_S
 from harness.model.records import ClockReading, Connection, Event
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind
 from lab.past import Past
@@ -188,15 +189,16 @@ def test_longest_wait_is_that_of_one_request_whatever_became_of_it() -> None:
 
 
 def test_longest_wait_of_a_request_that_the_end_cut_off_has_no_upper_end() -> None:
-    """It was still waiting, and nobody knows how long it would have. One that ended with its web server, while
-    the run went on, has an end."""
+    """It was still waiting, and nobody knows how long it would have: until the audit, or until the load had waited
+    for it longer than a client does. One that ended with its web server, while the run went on, has an end."""
     bound = expect("longest wait(read): < 9s", 9, unit="s", arguments=("read",), comparison="<")
     past = run(bound)
     past.do(READ, 3.0, took_s=2.0)
-    past.do(READ, 4.0, took_s=6.0, outcome=Outcome.UNKNOWN, result="cancelled")
+    patience_s = past.history().plan.longest_client_wait_s + GRACE_S
+    past.do(READ, 4.0, took_s=patience_s - 0.1, outcome=Outcome.UNKNOWN, result="cancelled")
     assert result(past.history()).met is True
     ends_s = facts_of(past.history()).landmarks.workload_ends_us / 1e6
-    past.do(READ, ends_s - 8.0, took_s=8.0, outcome=Outcome.UNKNOWN, result="cancelled")
+    past.do(READ, ends_s - 8.3, took_s=8.0, outcome=Outcome.UNKNOWN, result="cancelled")
     found = result(past.history())
     assert (found.met, found.low, found.high) == (None, pytest.approx(8.0), INFINITE)
     assert found.why == "the run ended while one was still waiting"
