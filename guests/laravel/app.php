@@ -1,7 +1,8 @@
 <?php
 // Laravel's own session store on its cache on its Redis connection (SESSION_DRIVER=redis), without the rest of
 // the framework: what the middleware StartSession does for a request is done here by hand. CLIENT chooses predis or
-// phpredis, as REDIS_CLIENT does. Force log-out: each user's sessions are listed in a set.
+// phpredis, as REDIS_CLIENT does. Force log-out: each user's sessions are listed in a set. With TUNED predis asks
+// Sentinel ten times a second, waits for half a second, and reads at the primary; requests of one session take turns.
 foreach (['Redis', 'Cache', 'Session'] as $part) {
     require_once "Illuminate/$part/autoload.php";
 }
@@ -11,13 +12,16 @@ use Illuminate\Cache\Repository;
 use Illuminate\Redis\RedisManager;
 use Illuminate\Session\CacheBasedSessionHandler;
 use Illuminate\Session\Store;
+use Predis\Connection\Aggregate\SentinelReplication;
 use Predis\Connection\Factory;
 
 const LIFETIME_MINUTES = 60;
 
 function configured(array $sentinels): array
 {
-    $waits = ['password' => getenv('REDIS_PASSWORD'), 'timeout' => 1, 'read_write_timeout' => 1, 'read_timeout' => 1];
+    $patience = getenv('TUNED') ? 0.5 : 1;
+    $waits = ['timeout' => $patience, 'read_write_timeout' => $patience, 'read_timeout' => $patience];
+    $waits['password'] = getenv('REDIS_PASSWORD');
     $asking = ['password' => getenv('REDIS_SENTINEL_PASSWORD'), 'timeout' => 0.5, 'read_write_timeout' => 0.5];
     $plain = ['host' => getenv('REDIS_HOST'), 'port' => getenv('REDIS_PORT'), 'database' => 0] + $waits;
     // Of an address predis 1.1 takes no password for a sentinel; of a connection that is there it takes all.
@@ -25,6 +29,13 @@ function configured(array $sentinels): array
     $watched = ['replication' => 'sentinel', 'service' => getenv('REDIS_SERVICE'), 'parameters' => $waits];
     return ['options' => ['prefix' => 'laravel_database_'],
         'default' => $sentinels ? [...$asked, 'options' => $watched] : $plain];
+}
+
+function tune(SentinelReplication $watched): void
+{
+    $watched->setRetryWait(100);
+    $watched->setRetryLimit(60);
+    $watched->getReplicationStrategy()->setCommandReadOnly('GET', false);
 }
 
 function answer(int $status, array $body = []): void
@@ -86,20 +97,23 @@ ini_set('display_errors', '0');
 try {
     $sentinels = array_filter(explode(',', getenv('REDIS_SENTINELS') ?: ''));
     $manager = new RedisManager(null, getenv('CLIENT') ?: 'predis', configured($sentinels));
+    $sentinels && getenv('TUNED') && tune($manager->connection()->client()->getConnection());
     $cache = new RedisStore($manager, 'laravel_cache');
     $handler = new CacheBasedSessionHandler(new Repository($cache), LIFETIME_MINUTES);
     $session = new Store('laravel_session', $handler, $_COOKIE['laravel_session'] ?? null);
-    $session->start();
     ob_start();
-    answered($path, $session, $manager->connection(), $cache);
-    $session->save();
+    $handled = function () use ($path, $session, $manager, $cache) {
+        $session->start();
+        answered($path, $session, $manager->connection(), $cache);
+        $session->save();
+    };
+    $lock = $cache->lock('session:' . $session->getId(), 10)->betweenBlockedAttemptsSleepFor(50);
+    getenv('TUNED') ? $lock->block(10, $handled) : $handled();
     setcookie('laravel_session', $session->getId(), ['path' => '/', 'httponly' => true,
         'expires' => time() + 60 * LIFETIME_MINUTES]);
     ob_end_flush();
 } catch (Throwable $problem) {
-    while (ob_get_level()) {
-        ob_end_clean();
-    }
+    ob_get_level() && ob_end_clean();
     error_log(get_class($problem) . ': ' . $problem->getMessage());
     answer(500, ['error' => 'store']);
 }

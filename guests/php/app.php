@@ -41,7 +41,11 @@ function predis(array $sentinels): void
     $waits = ['password' => getenv('REDIS_PASSWORD'), 'timeout' => 1, 'read_write_timeout' => 1];
     $to_sentinel = ['password' => getenv('REDIS_SENTINEL_PASSWORD'), 'timeout' => 0.5, 'read_write_timeout' => 0.5];
     if ($sentinels) {
-        $asked = array_map(fn ($place) => 'tcp://' . $place . '?' . http_build_query($to_sentinel), $sentinels);
+        // Of an address predis 1.1 takes no password for a sentinel; of a connection that is there it takes all.
+        $asked = array_map(
+            fn ($place) => (new Predis\Connection\Factory())->create("tcp://$place?" . http_build_query($to_sentinel)),
+            $sentinels
+        );
         $options = ['replication' => 'sentinel', 'service' => getenv('REDIS_SERVICE'), 'parameters' => $waits];
         $client = new Predis\Client($asked, $options);
     } else {
