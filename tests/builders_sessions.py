@@ -8,8 +8,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from harness.model.plan import Plan
 from harness.model.records import Attempt, Connection, Event, Operation, Record
 from harness.model.scenario import Workload
 from harness.model.seams import Address, Secrets, Source
-from harness.model.words import NodeRole, TopologyKind
+from harness.model.words import NodeRole, Phase, TopologyKind
 from harness.sessions.engine import LoadEngine
 from lab.plans import plan_of, scenario_of
 
@@ -31,6 +31,11 @@ PASSWORD = "test-secret"
 SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or ""
 SERVICE = "sessions"
 SLOTS_PER_SHARD = 5462
+BEFORE_S = 0.7
+"""Of load before a fault, and between the promotion and what counts as settled."""
+SETTLED_S = 2.0
+PATIENCE_S = 30.0
+"""For what takes a second or two here and may take far longer on a busy machine."""
 MIX = {"log-in": 1.0, "read": 5.0, "touch": 1.0, "change-field": 1.0, "cart": 2.0, "logout": 0.5}
 
 
@@ -111,7 +116,9 @@ def with_sentinel(directory: Path) -> Iterator[Local]:
     """A primary, a replica and one sentinel."""
     local = Local()
     first, second = (Node(f"redis-{n}", free_port(), directory / f"redis-{n}") for n in (1, 2))
-    second.arguments = ("--replicaof", f"127.0.0.1 {first.port}", "--repl-diskless-sync-delay", "0")
+    at_once = ("--repl-diskless-sync-delay", "0")  # whoever is primary waits five seconds else
+    first.arguments = at_once
+    second.arguments = ("--replicaof", f"127.0.0.1 {first.port}", *at_once)
     guard = Node("sentinel-1", free_port(), directory / "sentinel-1")
     guard.directory.mkdir(parents=True)
     configuration = guard.directory / "sentinel.conf"
@@ -260,12 +267,64 @@ class Written:
     def events(self) -> list[Event]:
         return [record for record in self.records if isinstance(record, Event)]
 
+    def redirected(self, to: str) -> list[Event]:
+        return [one for one in self.events if one.name == "redirected" and one.node == to]
+
     def attempts(self) -> list[Attempt]:
         return [attempt for operation in self.operations for attempt in operation.attempts]
 
 
 def engine_for(local: Any, plan: Plan, written: Written, clock: Clock | None = None) -> LoadEngine:
     return LoadEngine(plan, local, written, clock or RunClock())
+
+
+@asynccontextmanager
+async def driven(engine: LoadEngine) -> AsyncIterator[None]:
+    """Under load as long as it takes: what happens meanwhile says when it is over, and not the time."""
+    finished = asyncio.Event()
+    driving = asyncio.create_task(engine.drive(finished))
+    try:
+        yield
+    finally:
+        finished.set()
+        await driving
+        await engine.close()
+
+
+async def fail_over(
+    engine: LoadEngine, local: Local, written: Written, *, to: str = "redis-2", redirected: int = 0
+) -> None:
+    """Kill redis-1 under load; settled once that node is promoted and so many web servers have found it."""
+    engine.set_phase(Phase.BASELINE)
+    async with driven(engine):
+        await asyncio.sleep(BEFORE_S)
+        engine.set_phase(Phase.FAULT)
+        local.nodes["redis-1"].kill()
+        await asyncio.to_thread(await_promoted, local, to)
+        await settle(engine, written, to, redirected)
+
+
+async def settle(engine: LoadEngine, written: Written, to: str, redirected: int) -> None:
+    """Some more load once so many web servers have found their new primary."""
+    wanted = f"{redirected} web servers to find {to}"
+    await asyncio.to_thread(
+        wait_until,
+        lambda: len({one.source for one in written.redirected(to)}) >= redirected,
+        within_s=PATIENCE_S,
+        waiting_for=wanted,
+    )
+    await asyncio.sleep(BEFORE_S)  # what met the outage is over
+    engine.set_phase(Phase.SETTLED)
+    await asyncio.sleep(SETTLED_S)
+
+
+def await_promoted(local: Local, node: str = "redis-2") -> None:
+    with local.nodes[node].client() as client:
+        wait_until(
+            lambda: client.info("replication")["role"] == "master",
+            within_s=PATIENCE_S,
+            waiting_for="promotion",
+        )
 
 
 async def drive_for(engine: LoadEngine, seconds: float) -> None:

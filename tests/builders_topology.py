@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from harness.model.deployment import TopologySpec
 from harness.model.plan import Plan
 from harness.model.scenario import Workload
 from harness.model.seams import Topology
 from harness.model.words import BackendKind, TopologyKind
 from harness.presets import of_topology
+from harness.topology.backends import BACKENDS
 from harness.topology.base import readiness
 from harness.topology.base.control import Controls
 from lab.plans import plan_of, scenario_of
+
+EACH_BACKEND = [
+    pytest.param(kind, marks=pytest.mark.process if kind == BackendKind.PROCESS else pytest.mark.docker)
+    for kind in BACKENDS
+]
+"""Parameters of a fixture: every backend, marked by what its nodes are."""
 
 _ONE_NODE = {"replicas": 0, "sentinels": 0}
 _DEFAULT_SHAPE: dict[TopologyKind, dict[str, Any]] = {

@@ -131,7 +131,7 @@ async def _driven(  # noqa: PLR0917 - all that one run is made of
         await engine.seed()
         enter(Phase.BASELINE)
         finished = asyncio.Event()
-        ending = asyncio.create_task(_end_after(seconds, written, finished))
+        ending = asyncio.create_task(_end_after(seconds, written, finished, process))
         await engine.drive(finished)
         await ending
         enter(Phase.AUDIT)
@@ -141,11 +141,14 @@ async def _driven(  # noqa: PLR0917 - all that one run is made of
         door.close()
 
 
-async def _end_after(seconds: float, written: list[Record], finished: asyncio.Event) -> None:
-    """Not before every bug had its chances, however slow the machine is."""
+async def _end_after(
+    seconds: float, written: list[Record], finished: asyncio.Event, process: WebProcess
+) -> None:
+    """Not before every bug had its chances, however slow the machine is; whoever has died has no more."""
     await asyncio.sleep(seconds)
     for _ in range(round(LATEST_S / 0.1)):
-        if sum(isinstance(one, Operation) and one.outcome is Outcome.ACKED for one in written) >= CHANCES:
+        served = sum(isinstance(one, Operation) and one.outcome is Outcome.ACKED for one in written)
+        if served >= CHANCES or not process.running:
             break
         await asyncio.sleep(0.1)
     finished.set()

@@ -1,9 +1,14 @@
-"""Node.js clients, installed once for a test session, where npm and its registry are there."""
+"""Node.js clients, installed once for a test session, where npm and its registry are there.
+
+`make integration` starts one half of the tests in the background, where a shell has Ctrl-C ignored; whatever
+these tests start would ignore it, too.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders_kit import ROOT
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NODE_REDIS = "6.3.1"
 _INSTALLED_WITHIN_S = 60.0

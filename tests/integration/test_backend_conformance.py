@@ -28,13 +28,13 @@ from harness.model.words import BackendKind, NodeRole, TopologyKind
 from harness.presets import of_topology
 from harness.redis_wire import blocking
 from harness.redis_wire.protocol import NoAnswer
-from harness.topology.backends import BACKENDS, backend_of
+from harness.topology.backends import backend_of
 from harness.topology.base import state_files
 from harness.topology.base.control import command, connect
 from harness.topology.base.readiness import answers, missing
 from harness.topology.docker.image import DEBIAN_IMAGES
 from lab.plans import plan_of, scenario_of
-from tests.builders_topology import topology_spec
+from tests.builders_topology import EACH_BACKEND, topology_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,7 +60,7 @@ def project(kind: TopologyKind, nodes: tuple[NodePlan, ...]) -> Project:
     return Project(file=str(file), images={"redis:7-alpine": DEBIAN_IMAGES["redis-8.0"].tag}, nodes=nodes)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=EACH_BACKEND)
 def backend(request: pytest.FixtureRequest) -> Backend:
     found = backend_of(BackendKind(request.param))
     if reason := found.unavailable():
@@ -100,13 +100,16 @@ def why_not(topology: Topology, web_server: str, node: str) -> OSError | None:
 
 
 def round_trip_s(topology: Topology, web_server: str, node: str = "redis-1") -> float:
-    """Of a PING from there, on a connection that exists."""
+    """The quickest of three PINGs from there, on a connection that exists: a busy machine may be late for one."""
     source, at = topology.source(web_server), topology.address(node)
     secret = topology.secrets.of(NodeRole.PRIMARY)
+    taken_s = []
     with blocking.connect(at, source, who=node, secret=secret, within_s=5.0) as client:
-        clock = RunClock()
-        assert client.call("PING") == "PONG"
-        return clock.now_us() / 1e6
+        for _ in range(3):
+            clock = RunClock()
+            assert client.call("PING") == "PONG"
+            taken_s.append(clock.now_us() / 1e6)
+    return min(taken_s)
 
 
 def ready(topology: Topology) -> None:
@@ -124,6 +127,11 @@ def copied(topology: Topology) -> bool:
     with connect(topology, "redis-1", timeout_s=5.0) as primary:
         primary.call("SET", "conformance", secrets.token_hex(4))
         return bool(primary.call("WAIT", 1, 300) == 1)
+
+
+def fed(topology: Topology) -> None:
+    """Once it gets it, also where a busy machine was late for one."""
+    wait_until(lambda: copied(topology), within_s=CAUGHT_UP_WITHIN_S, waiting_for="the replica to be fed")
 
 
 @contextmanager
@@ -203,7 +211,7 @@ def test_a_running_node_is_not_started_twice(nodes: Topology) -> None:
 
 def test_a_paused_node_keeps_its_connections_and_answers_nothing(nodes: Topology) -> None:
     """Clients hang instead of being refused; resumed, the same connection goes on."""
-    with connect(nodes, "redis-2", timeout_s=0.5) as asked:
+    with connect(nodes, "redis-2", timeout_s=5.0) as asked:
         nodes.pause("redis-2")
         try:
             state = nodes.state("redis-2")
@@ -240,10 +248,10 @@ def test_a_cut_is_between_its_sides_only(nodes: Topology, backend: Backend) -> N
 def test_a_cut_link_copies_nothing_until_it_is_mended(nodes: Topology, backend: Backend) -> None:
     """Also on connections that exist already."""
     links_needed(nodes, backend)
-    assert copied(nodes)
+    fed(nodes)
     with cut(nodes, ["redis-1"], ["redis-2"]):
         assert not copied(nodes)
-    wait_until(lambda: copied(nodes), within_s=CAUGHT_UP_WITHIN_S, waiting_for="the replica to be fed again")
+    fed(nodes)
     ready(nodes)
 
 
@@ -370,7 +378,7 @@ def test_a_link_that_refuses_does_so_at_once(nodes: Topology, backend: Backend) 
         with pytest.raises(NoAnswer):
             client.call("PING")
         assert isinstance(why_not(nodes, "web-1", "redis-1"), ConnectionRefusedError)
-        assert clock.now_us() / 1e6 < CONNECTS_WITHIN_S
+        assert clock.now_us() / 1e6 < 5.0, "nobody waited for an answer"
         assert reaches(nodes, "web-2", "redis-1")
         assert reaches(nodes, "web-1", "redis-2")
     assert reaches(nodes, "web-1", "redis-1")
@@ -381,7 +389,7 @@ def test_nodes_that_refuse_each_other_copy_nothing(nodes: Topology, backend: Bac
     slow_links_needed(backend)
     with applied(nodes, LinkRule(["redis-1"], ["redis-2"], quality=Quality(rejects=True))):
         assert not copied(nodes)
-    wait_until(lambda: copied(nodes), within_s=CAUGHT_UP_WITHIN_S, waiting_for="the replica to be fed again")
+    fed(nodes)
     ready(nodes)
 
 

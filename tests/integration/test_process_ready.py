@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -86,11 +87,12 @@ def test_topology_is_ready_within_three_seconds(kind: str, tmp_path: Path) -> No
 
 def test_two_runs_side_by_side_do_not_collide(tmp_path: Path) -> None:
     """Runs that start at the same moment get networks of their own and both become ready."""
+    both_up = Barrier(2, timeout=60)
 
     def run(name: str) -> tuple[str, str]:
         with up(process_plan("sentinel"), run=name, directory=tmp_path / name) as topology:
             command(topology, "redis-1", "SET", "who", name)
-            time.sleep(0.3)  # both are up meanwhile
+            both_up.wait()
             return topology.address("redis-1").host, str(command(topology, "redis-1", "GET", "who"))
 
     with ThreadPoolExecutor(2) as pool:

@@ -4,6 +4,7 @@ away."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -98,18 +99,16 @@ def test_logout_everywhere_reaches_a_session_that_slid_on(run: Callable[..., Non
     async def work(store: SessionStore, _client: redis.asyncio.Redis) -> None:
         phone, laptop = await store.log_in("ann"), await store.log_in("ann")
         other = await store.log_in("bob")
-        for _ in range(5):
-            await asyncio.sleep(0.1)
+        while await store.read(laptop.id) is not None or await store.read(other.id) is not None:
+            await asyncio.sleep(0.05)
             assert await store.touch(phone.id) is not None
-        await asyncio.sleep(0.12)
         assert [one.id for one in await store.devices("ann")] == [phone.id]
-        assert await store.read(laptop.id) is None
         assert await store.log_out_everywhere("ann") == 1
         assert await store.read(phone.id) is None
         assert (await store.devices("bob")) == []  # idle for longer than its timeout
         assert await store.read(other.id) is None
 
-    run(work, idle_timeout_s=0.3)
+    run(work, idle_timeout_s=0.8)
 
 
 def test_session_ends_at_its_age_however_often_it_is_used(run: Callable[..., None]) -> None:
@@ -117,6 +116,7 @@ def test_session_ends_at_its_age_however_often_it_is_used(run: Callable[..., Non
 
     async def work(store: SessionStore, client: redis.asyncio.Redis) -> None:
         old = await store.log_in("ann", {"theme": "dark"})
+        assert old.ends_at is not None
         await asyncio.sleep(0.1)
         assert await store.touch(old.id) == old
         session = await store.rotate(old)
@@ -124,13 +124,15 @@ def test_session_ends_at_its_age_however_often_it_is_used(run: Callable[..., Non
         assert (session.ends_at, session.data) == (old.ends_at, {"theme": "dark"})
         assert await store.touch(session.id) is not None
         key = f"shop:session:{{{session.id}}}"
-        assert 0 < await client.pttl(key) <= 300
-        await asyncio.sleep(0.35)
+        assert 0 < await client.pttl(key) <= 900
+        await asyncio.sleep(old.ends_at - time.time() + 0.05)
         assert await store.touch(session.id) is None
         assert await store.rotate(session) is None
-        assert not await client.exists(key)
+        async with asyncio.timeout(5):  # its time there began when the node was asked for it
+            while await client.exists(key):  # noqa: ASYNC110  no event says it
+                await asyncio.sleep(0.02)
 
-    run(work, absolute_timeout_s=0.4)
+    run(work, absolute_timeout_s=1.0)
 
 
 def test_rotation_leaves_one_id_that_works(run: Callable[..., None]) -> None:
@@ -197,9 +199,9 @@ def test_lease_is_renewed_and_given_back_by_its_holder_alone(run: Callable[..., 
     """Whoever comes meanwhile is told so; who has lost it cannot renew it, and takes nobody's away."""
 
     async def work(store: SessionStore, client: redis.asyncio.Redis) -> None:
-        async with store.lock("job", lease_s=0.15) as lease:
+        async with store.lock("job", lease_s=0.8) as lease:
             for _ in range(3):
-                await asyncio.sleep(0.08)
+                await asyncio.sleep(0.3)
                 assert await lease.renew()
             with pytest.raises(LeaseTaken, match=r"shop:lock:\{job\}"):
                 async with store.lock("job", within_s=0.05):
