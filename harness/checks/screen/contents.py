@@ -181,7 +181,7 @@ class Tokens:
         counts = _truths(pc.match_substring_regex(self._texts, '":"-?[0-9]{1,19}$')).copy()
         total = np.zeros(len(counts), np.int64)
         for n in np.flatnonzero(counts).tolist():
-            text = self._texts[n].as_py().rpartition('":"')[2]
+            text = self._texts[n].as_py().partition('":"')[2]
             counts[n] = is_total(text)
             total[n] = int(text) if counts[n] else 0
         return counts, total

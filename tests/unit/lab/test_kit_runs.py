@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from pathlib import Path
+
 import pytest
 
 from harness.errors import ExitStatus
@@ -14,7 +18,12 @@ def test_status_is_that_of_the_command(capfd: pytest.CaptureFixture[str]) -> Non
     assert "no-such-scenario" in capfd.readouterr().err
 
 
-@pytest.mark.usefixtures("capfd")
-def test_command_is_interrupted_when_its_time_is_over() -> None:
+def test_command_is_interrupted_when_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Otherwise it would run on beside the next one."""
-    assert kit_run(["single/01"], within_s=0.05) != ExitStatus.PASSED
+    command = tmp_path / "takes-long"
+    command.write_text("#!/bin/sh\nexec sleep 60\n")
+    command.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(command))
+    assert kit_run(["single/01"], within_s=0.05) == -signal.SIGINT

@@ -9,6 +9,7 @@ import pytest
 
 from harness.many.statistics import median, median_within, rate, sure
 from harness.model.judgement import Interval
+from tests.share import times
 
 
 def _at_most(seen: int, runs: int, share: float) -> float:
@@ -69,17 +70,17 @@ def test_the_interval_of_a_median_takes_the_ranks_of_the_tables() -> None:
 
 
 def test_one_is_sure_late_enough_however_often_one_looks() -> None:
-    """Of 2,000 sequences that lie just on the line, at most one in twenty is ever decided."""
-    draw = random.Random(1)
+    """Of sequences that lie just on the line, at most one in twenty is ever decided."""
+    draw, sequences = random.Random(1), times(2000, 400)
     wrong = 0
-    for _ in range(2000):
+    for _ in range(sequences):
         seen = 0
         for runs in range(1, 201):
             seen += draw.random() < 0.9
             if sure(seen, runs, 0.9) is not None:
                 wrong += 1
                 break
-    assert wrong / 2000 <= 0.05
+    assert wrong / sequences <= 0.05
 
 
 def test_one_is_sure_in_the_end_and_on_the_right_side() -> None:

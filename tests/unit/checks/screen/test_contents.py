@@ -35,6 +35,17 @@ def test_token_is_a_field_with_its_value() -> None:
     assert Tokens(pa.array(['a":"b":"c', IP], pa.string()), fields).field.tolist() == [3, 1]
 
 
+def test_token_with_a_number_as_redis_writes_it_is_a_total() -> None:
+    """And no other text, however like one it is."""
+    most = (1 << 63) - 1
+    totals = {"0": 0, "7": 7, "-3": -3, str(most): most}
+    others = ["", "-0", "07", "+7", " 7", "7 ", "1:7", "7.0", "x", str(most + 1), '1":"7']
+    texts = [f'cart:1":"{value}' for value in (*totals, *others)]
+    counts, values = Tokens(pa.array(texts, pa.string()), Names()).totals()
+    assert counts.tolist() == [True] * len(totals) + [False] * len(others)
+    assert values.tolist() == [*totals.values()] + [0] * len(others)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_content_is_the_sum_of_its_tokens(packed: bool) -> None:
     """In whatever order; nothing is nought, and so is no text at all."""
