@@ -358,6 +358,7 @@ def test_session_without_a_step_on_it_is_a_suspect() -> None:
         (_step(READ, members=(BOB, "unknown", CID)), {"ann", "bob", "cid"}),
         (_step(READ, members=()), {"ann"}),
         (_step(READ, session="unknown"), {"ann"}),
+        (_step(BOBS_READ, session="unknown"), {"bob"}),
         (_step(READ, member="unknown"), {"ann"}),
         (_step(READ, session=ANN, member=ANN), set()),
         (_step(READ, session=None), set()),
