@@ -449,13 +449,17 @@ def test_value_that_nobody_wrote_needs_no_search() -> None:
 
 
 def slow_to_judge(pairs: int) -> bytes:
-    """One write that lasts, around many short ones: whoever looks for an order goes over all of them anew."""
+    """One write that lasts, around many short ones: whoever looks for an order goes over all of them anew. The
+    order of sending is none: the first read was sent before what it saw."""
     short = [
         one
         for n in range(1, pairs)
         for one in (write("a", 10 * n, 10 * n + 1, n % 50), read("b", 10 * n + 2, 10 * n + 3, n % 50))
     ]
-    return as_file(write("long", 0, 10 * pairs, "x"), *short, read("b", 10 * pairs, 10 * pairs + 1, 49))
+    late = (read("b", 2, 6, "late"), write("a", 3, 5, "late"))
+    return as_file(
+        write("long", 0, 10 * pairs, "x"), *late, *short, read("b", 10 * pairs, 10 * pairs + 1, 49)
+    )
 
 
 def test_limit_of_a_key_holds_inside_the_search(monkeypatch: pytest.MonkeyPatch) -> None:

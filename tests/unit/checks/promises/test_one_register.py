@@ -570,9 +570,11 @@ def test_logout_that_found_the_session_contradicts_a_look_that_did_not() -> None
 
 
 def _taken_out() -> Past:
-    """What both quick proofs leave to the search: a field that was removed, and a write that was sent twice."""
+    """What the quick proofs leave to the search: a field that was removed, which a read shows that was sent before,
+    and a write that was sent twice."""
     past, ann = _written_at()
     past.change(ann, 2.0, attempts=[(2.0, None, None), (2.2, 2.3, 2.4)])
+    past.read(ann, 3.9, attempts=[(3.9, 4.2, 4.5)])
     past.remove(ann, 4.0, item="theme")
     past.read(ann, 5.0)
     return past

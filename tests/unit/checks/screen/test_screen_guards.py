@@ -655,6 +655,15 @@ def test_log_in_may_list_who_it_is_for(identity: dict[str, str], fine: bool) -> 
     assert suspects(changed(change)) == (set() if fine else {"cid"})
 
 
+def test_number_that_a_write_sets_makes_a_suspect_of_a_field_that_was_counted() -> None:
+    """Only a log-in may begin with a number."""
+    past = three()
+    past.add(CID, 10.0, 2, item="cart:7")
+    past.change(CID, 11.0, "cart:7")
+    past.logout(CID, 12.0)
+    assert suspects(changed(_step(17, wrote={"cart:7": "5"}), past)) == {"cid"}
+
+
 def test_write_of_who_a_session_is_for_makes_a_suspect_though_it_is_the_same() -> None:
     """Only a log-in may do that."""
 
@@ -797,17 +806,19 @@ def test_session_that_was_not_touched_in_time_must_not_be_there(late_us: int, fi
 
 @pytest.mark.parametrize("number", [CHANGE, TOUCH, ADD, REMOVE])
 def test_session_that_was_changed_after_its_time_out_is_a_suspect(number: int) -> None:
-    """Nobody looked; but what had an effect found it there."""
+    """Nobody looked; but what had an effect found it there. It is the first step of the history's second part."""
     past, names = Past(idle_s=300.0), {CHANGE: "change", TOUCH: "touch", ADD: "add", REMOVE: "remove"}
-    ann = past.log_in("ann", 1.0)
-    past.log_in("bob", 1.1)
+    ann, bob = past.log_in("ann", 1.0), past.log_in("bob", 1.1)
+    for at in (1.2, 1.3, 1.4):
+        past.read(bob, at)
     getattr(past, names[number])(ann, 2.0)
-    past.logout(ann, 3.0)
+    past.logout(ann, 2.2)
+    past.read(bob, 2.5)
 
     def brief(operations: dict[int, Operation]) -> None:
         operations[1].steps[0].ttl_ms = 500
-        operations[3].steps = operations[3].steps[-1:]  # a touch looks first
-        operations[3].steps[0].ttl_ms = 500 if number == TOUCH else None
+        operations[6].steps = operations[6].steps[-1:]  # a touch looks first
+        operations[6].steps[0].ttl_ms = 500 if number == TOUCH else None
 
     made = changed(brief, past)
     assert suspects(made) == {"ann"}
