@@ -61,10 +61,13 @@ class RunRequest:
 
 
 class NotWritten(EnvironmentFailure):
-    """The runs are over, and their report cannot be written."""
+    """The runs are over, and their report cannot be written: what they left can be gone on with."""
 
     def __init__(self, problem: EnvironmentFailure, suite: SuiteResult) -> None:
-        super().__init__(str(problem))
+        super().__init__(
+            f"{problem}; once that is mended, the same command with --resume {suite.directory} goes on with "
+            "what has no result yet"
+        )
         self.suite = suite
 
 

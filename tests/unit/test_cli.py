@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from failover_kit import start
 from harness import cli, output
 from harness.clock import WaitExpired
 from harness.errors import EnvironmentFailure, ExitStatus, Interrupted, NoEffect, UsageError
+from harness.run import NotWritten
 from tests.builders_kit import ROOT
+from tests.builders_results import suite
 from tests.share import some
 
 GOOD = """\
@@ -232,6 +235,18 @@ def test_failed_environment_is_status_4(
     assert capsys.readouterr().err == "failover-kit: no nodes\n"
     assert ended_with(OSError(28, "No space left on device", "/full/file"), monkeypatch) == 4
     assert capsys.readouterr().err == "failover-kit: /full/file: No space left on device\n"
+
+
+def test_report_that_cannot_be_written_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that is full midway through a matrix costs only the runs that have no result."""
+    full = EnvironmentFailure("out/x/suite.msgpack: cannot be written: No space left on device")
+    assert ended_with(NotWritten(full, replace(suite(), directory="out/x")), monkeypatch) == 4
+    said = capsys.readouterr().err
+    assert said.startswith(f"failover-kit: {full}; ")
+    assert "the same command with --resume out/x goes on" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
