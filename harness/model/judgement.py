@@ -176,6 +176,10 @@ class LossBudget:
     """None with `until_s`: how far back is not known."""
     until_s: float | None = None
     """None: nothing may be lost, or nothing bounds it."""
+    successor: str | None = None
+    """Who took the place of the node that was struck: what it acked from `succeeded_s` on, the fault cannot
+    have cost."""
+    succeeded_s: float | None = None
 
     @property
     def window_s(self) -> float | None:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
@@ -112,7 +114,7 @@ def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
             (
                 (excess_s, one)
                 for one in members.values()
-                if (excess_s := _excess_s(((one.t_us or 0) - zero_us) / 1e6, mine, error_s)) > 0
+                if (excess_s := _excess_s(((one.t_us or 0) - zero_us) / 1e6, one.node, mine, error_s)) > 0
             ),
             key=lambda pair: pair[0],
         )
@@ -129,12 +131,10 @@ def excesses(facts: Facts, findings: Iterable[Finding]) -> tuple[Excess, ...]:
         if one.name != OVER_BUDGET.name or one.t_us is None:
             continue
         t_s, mine = (one.t_us - zero_us) / 1e6, _of_shard(one.shard, budgets)
-        nearest = min(mine, key=lambda budget: _outside_s(t_s, budget, error_s), default=None)
-        if nearest is None or nearest.until_s is None:
-            found.append(Excess(window_s=0.0, by_s=float("inf")))
-        else:
-            window_s = nearest.until_s - (nearest.effect_s or 0.0)
-            found.append(Excess(window_s=max(0.0, window_s), by_s=_outside_s(t_s, nearest, error_s)))
+        nearest = min(mine, key=partial(_outside_s, t_s, one.node, error_s=error_s), default=None)
+        by_s = _excess_s(t_s, one.node, mine, error_s)
+        window_s = 0.0 if nearest is None or nearest.until_s is None else nearest.until_s - nearest.effect_s
+        found.append(Excess(window_s=max(0.0, window_s), by_s=by_s))
     return tuple(found)
 
 
@@ -183,7 +183,14 @@ def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
         effect_s=(hit.event.t_us - zero_us) / 1e6,
         from_s=None if since_us is None else (since_us - zero_us) / 1e6,
         until_s=(allowed.until_us - zero_us) / 1e6,
+        **_succession(hit.successor, zero_us),
     )
+
+
+def _succession(successor: Owner | None, zero_us: int) -> dict[str, Any]:
+    if successor is None:
+        return {}
+    return {"successor": successor.node, "succeeded_s": (successor.by_us - zero_us) / 1e6}
 
 
 def _what(step: FaultStep, event: Event) -> str:
@@ -215,16 +222,19 @@ def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[Loss
                 effect_s=(owner.by_us - zero_us) / 1e6,
                 from_s=None if copied_us is None else (copied_us - zero_us) / 1e6,
                 until_s=(owner.by_us - zero_us) / 1e6 + more_s,
+                **_succession(owner, zero_us),
             )
 
 
-def _excess_s(t_s: float, budgets: Iterable[LossBudget], error_s: float) -> float:
-    """How far outside of every budget an ack lies, in seconds; 0: within one."""
-    return min((_outside_s(t_s, one, error_s) for one in budgets), default=float("inf"))
+def _excess_s(t_s: float, node: str | None, budgets: Iterable[LossBudget], error_s: float) -> float:
+    """How far outside of every budget an ack of a node lies, in seconds; 0: within one."""
+    return min((_outside_s(t_s, node, one, error_s) for one in budgets), default=float("inf"))
 
 
-def _outside_s(t_s: float, budget: LossBudget, error_s: float) -> float:
+def _outside_s(t_s: float, node: str | None, budget: LossBudget, error_s: float) -> float:
     if budget.until_s is None:
+        return float("inf")
+    if node is not None and node == budget.successor and t_s - error_s > (budget.succeeded_s or 0.0):
         return float("inf")
     before_s = 0.0 if budget.from_s is None else budget.from_s - t_s
     return max(0.0, before_s, t_s - error_s - budget.until_s)
@@ -233,11 +243,13 @@ def _outside_s(t_s: float, budget: LossBudget, error_s: float) -> float:
 def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: float, zero_us: int) -> Finding:
     t_s = ((worst.t_us or 0) - zero_us) / 1e6
     when = f"{seconds_text(abs(t_s))} {'after' if t_s >= 0 else 'before'} the first fault's effect"
-    nearest = min(budgets, key=lambda one: _outside_s(t_s, one, error_s), default=None)
+    nearest = min(budgets, key=partial(_outside_s, t_s, worst.node, error_s=error_s), default=None)
     if nearest is None:
         allowed = "and no fault hit that shard"
     elif nearest.until_s is None:
         allowed = f"and {_said(nearest)} may cost nothing: {nearest.derivation}"
+    elif worst.node is not None and worst.node == nearest.successor and t_s > (nearest.succeeded_s or 0.0):
+        allowed = f"by {worst.node}, which had taken over: {_said(nearest)} cannot have cost that"
     else:
         edges = f"{_at(nearest.from_s)} to {_at(nearest.until_s)}"
         allowed = f"while {_said(nearest)} explains losses from {edges} ({nearest.derivation})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Counted
-from harness.checks.promises.loss_budget import OVER_BUDGET, loss_budgets
+from harness.checks.promises.loss_budget import OVER_BUDGET, Excess, excesses, loss_budgets
 from harness.checks.promises.table import SEQUELS
 from harness.model.history import History
 from harness.model.judgement import Finding
@@ -80,6 +81,40 @@ def test_finding_says_the_furthest_of_them() -> None:
     assert found.sentence.startswith(
         "On shard 1 an acked write that is lost was acked beyond the loss budget, the worst 1.00 s before the"
     )
+
+
+@pytest.mark.parametrize(
+    ("node", "t_s", "lag_s", "over"),
+    [
+        ("redis-1", 4.5, 0.0, False),
+        ("redis-2", 4.5, 0.0, True),
+        ("redis-2", 4.5, 0.6, False),  # it may have been acked before
+        ("redis-2", 3.9, 0.0, False),
+        ("redis-3", 4.5, 0.0, False),
+        (None, 4.5, 0.0, False),
+    ],
+)
+def test_what_the_successor_acked_the_fault_cannot_have_cost(
+    node: str | None, t_s: float, lag_s: float, over: bool
+) -> None:
+    """A fault of a node takes along what that one acked. From its promotion on, another one's writes are safe."""
+    found = _judged(replace(_lost(t_s), node=node), lag_s=lag_s).findings
+    assert bool(found) is over
+    if found:
+        assert "by redis-2, which had taken over: fault 1 (isolate redis-1) cannot have" in found[0].sentence
+        facts = facts_of(_past().history())
+        assert [one.by_s for one in excesses(facts, found)] == [math.inf]
+
+
+def test_how_far_a_write_is_outside_is_said_of_the_nearest_budget() -> None:
+    """0.7 s beyond a window of 3.3 s; before it, as far; and of no other finding."""
+    facts = facts_of(_past().history())
+    over = [replace(one, name="over-budget") for one in (_lost(6.0), _lost(1.0), _lost(None))]
+    after, before = excesses(facts, [*over, _lost(6.0)])
+    assert (round(after.window_s, 3), round(after.by_s, 3)) == (3.3, 0.7)
+    assert round(before.by_s, 3) == 0.9
+    (nowhere,) = excesses(facts, [replace(over[0], shard=2)])
+    assert nowhere == Excess(window_s=0.0, by_s=math.inf)
 
 
 def test_write_that_two_findings_speak_of_is_one() -> None:
