@@ -122,6 +122,16 @@ class Ownership:
         node = self.owners[shard][position].node
         return next((owner for owner in self.owners[shard][position + 1 :] if owner.node != node), None)
 
+    def undone(self, shard: int, owner: Owner) -> bool:
+        """Whether it was made a replica again before anybody else was promoted. So do sentinels to a replica
+        that was promoted after they had given up, or by one of them that died before it told the others."""
+        following = self.next_owner(shard, self.owners[shard].index(owner))
+        until_us = FOREVER if following is None else following.from_us
+        return any(
+            one.role == NodeRole.REPLICA and owner.by_us < one.sent_us and one.done_us < until_us
+            for one in self._samples.get(owner.node, ())
+        )
+
     def owner_after(self, node: str, t_us: float) -> Owner | None:
         """Who took over from this node, which answered something at that moment."""
         return next(iter(self.heirs(node, t_us)), None)

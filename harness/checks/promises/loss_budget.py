@@ -76,10 +76,15 @@ def loss_budgets(facts: Facts) -> tuple[LossBudget, ...]:
             Hit(facts=facts, step=step, event=event, node=history.plan.node(name))
             for name in targets_of(event, history)
         ]
-        found += _of_fault(step, event, hits, zero_us)
+        mine = _of_fault(step, event, hits, zero_us)
+        found += mine
         if Trait.CAUSES_FAILOVER in step.traits:
             explained |= {
-                taken for hit in hits if (taken := hit.successor) is not None and taken.by_us >= hit.since_us
+                taken
+                for hit, budget in zip(hits, mine, strict=False)  # one for all, where there is no rule
+                if (taken := hit.successor) is not None
+                and taken.by_us >= hit.since_us
+                and (Trait.HANDS_OVER in step.traits or _allows(budget))
             }
     found += _unasked(facts, explained, zero_us)
     return tuple(found)
@@ -160,6 +165,12 @@ def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) 
     ]
 
 
+def _allows(budget: LossBudget) -> bool:
+    """Anything at all. Where a fault may cost nothing, a failover did not follow from it, or not as its rule
+    has it: that has a budget of its own, unless it was asked for."""
+    return budget.bound_s is None or budget.until_s is not None
+
+
 def _judged(hit: Hit, rule: Callable[[Hit], Allowed]) -> Allowed:
     return rule(hit) if hit.holds_sessions else Allowed(f"{hit.node.name} holds no sessions")
 
@@ -183,12 +194,13 @@ def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
         effect_s=(hit.event.t_us - zero_us) / 1e6,
         from_s=None if since_us is None else (since_us - zero_us) / 1e6,
         until_s=(allowed.until_us - zero_us) / 1e6,
-        **_succession(hit.successor, zero_us),
+        **_succession(hit.facts, hit.shard, hit.successor, zero_us),
     )
 
 
-def _succession(successor: Owner | None, zero_us: int) -> dict[str, Any]:
-    if successor is None:
+def _succession(facts: Facts, shard: int, successor: Owner | None, zero_us: int) -> dict[str, Any]:
+    """None where it was undone, and so took along what the successor had confirmed."""
+    if successor is None or facts.ownership.undone(shard, successor):
         return {}
     return {"successor": successor.node, "succeeded_s": (successor.by_us - zero_us) / 1e6}
 
@@ -222,7 +234,7 @@ def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[Loss
                 effect_s=(owner.by_us - zero_us) / 1e6,
                 from_s=None if copied_us is None else (copied_us - zero_us) / 1e6,
                 until_s=(owner.by_us - zero_us) / 1e6 + more_s,
-                **_succession(owner, zero_us),
+                **_succession(facts, shard, owner, zero_us),
             )
 
 

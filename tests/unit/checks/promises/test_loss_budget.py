@@ -322,6 +322,34 @@ def test_failover_that_nobody_asked_for_has_a_budget_of_its_own() -> None:
     assert unasked.until_s == pytest.approx(7.0 + 20.0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "topology", "options"),
+    [
+        ("kill", CLUSTER, {}),  # it came back with its file, when its replica already had the votes
+        ("restart", CLUSTER, {}),
+        ("fill volume", CLUSTER, {}),  # which ended it
+        ("cut", SENTINEL, {"from": "clients"}),  # which sentinels do not notice
+    ],
+)
+def test_failover_under_a_fault_that_may_cost_nothing_has_a_budget_of_its_own(
+    kind: str, topology: TopologyKind, options: dict[str, str]
+) -> None:
+    """Whoever was promoted may have been behind all the same."""
+    past = Past(topology=topology, guarded_by_sentinels=True)
+    past.fault(2.0, "redis-1: done", kind, **options)
+    past.fail_over("redis-2", 4.0)
+    past.behind["redis-2"] = 1.9
+    history = _healed(past, 3.0).history()
+    fault, unasked = _budgets(_with(history, appendonly="yes", appendfsync="always"))
+    assert (fault.bound_s, fault.until_s, unasked.fault) == (0.0, None, None)
+    assert unasked.from_s == pytest.approx(-0.1)
+
+
+def test_failover_that_was_asked_for_waits_for_the_replica_and_costs_nothing() -> None:
+    (asked,) = _budgets(_struck("planned failover", CLUSTER, over="redis-2", by=2.0).history())
+    assert (asked.bound_s, asked.until_s) == (0.0, None)
+
+
 def test_governing_budget_is_the_one_that_ends_last() -> None:
     """A loss window counts from the first effect, so a later fault's budget is moved by its time."""
     past = _struck("cut replication", SENTINEL)

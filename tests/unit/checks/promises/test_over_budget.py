@@ -106,6 +106,26 @@ def test_what_the_successor_acked_the_fault_cannot_have_cost(
         assert [one.by_s for one in excesses(facts, found)] == [math.inf]
 
 
+@pytest.mark.parametrize("undone_s", [None, 5.2])
+def test_what_an_undone_failover_takes_along_is_within_the_budget(undone_s: float | None) -> None:
+    """The sentinel that led it died before it told the others: these have the new primary follow the old one,
+    which never followed anybody."""
+    history = _past().history()
+    samples = tuple(
+        msgspec.structs.replace(
+            one,
+            role="primary"
+            if one.node == "redis-1"
+            else "replica"
+            if undone_s is not None and one.sent_us > us(undone_s)
+            else one.role,
+        )
+        for one in history.samples
+    )
+    found = _judged(replace(_lost(4.5), node="redis-2"), past=replace(history, samples=samples)).findings
+    assert bool(found) is (undone_s is None)
+
+
 def test_how_far_a_write_is_outside_is_said_of_the_nearest_budget() -> None:
     """0.7 s beyond a window of 3.3 s; before it, as far; and of no other finding."""
     facts = facts_of(_past().history())
