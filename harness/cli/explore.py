@@ -37,6 +37,7 @@ def carry_out(options: argparse.Namespace) -> int:
         minutes = max(0.0, ends_s - time.monotonic()) / 60 / (len(targets) - n)  # what others left, too
         output.say(f"explore {target}: seed {seed}, runs start for {round(minutes, 1):g} min")
         one = explore(replace(request, minutes=minutes), nodes, folder, output.say)
+        one = replace(one, options=nodes.options())
         found.append((target, one))
         for line in said(one):
             output.say(line)
@@ -104,7 +105,7 @@ def said(found: Found) -> Iterator[str]:
     yield f"the smallest schedule that breaks it{_again(found)}: {found.file}"
     if not found.whole:
         yield "  the time ended before the kit had tried to leave out everything: give it more with --minutes"
-    yield f"  repeat it:  {shlex.join(['failover-kit', 'run', str(found.file), '--repeat', '10'])}"
+    yield f"  repeat it:  {_repeat(found)}"
 
 
 def summary(explored: Sequence[tuple[str, Found]]) -> Iterator[str]:
@@ -123,7 +124,7 @@ def summary(explored: Sequence[tuple[str, Found]]) -> Iterator[str]:
         yield f"  {target:<{width}}  {_counted(one)}: {one.broken.why or '; '.join(one.broken.reasons)}"
         if one.broken_in is not None:
             yield f"  {'':<{width}}    {_replay(one.broken_in)}"
-        yield f"  {'':<{width}}    {shlex.join(['failover-kit', 'run', str(one.file), '--repeat', '10'])}"
+        yield f"  {'':<{width}}    {_repeat(one)}"
 
 
 def status_of(found: Sequence[Found]) -> ExitStatus:
@@ -141,13 +142,17 @@ def _counted(found: Found) -> str:
 
 def _nothing(found: Found) -> str:
     if not found.runs:
-        return "no run was started: give it more with --minutes"
+        return "no run was started" + ("" if found.interrupted else ": give it more with --minutes")
     return "no promise was broken" if found.undecided < found.runs else "no run decided anything"
 
 
 def _again(found: Found) -> str:
     times, of = found.again
     return f", in {times} of {of} more runs" if of else ""
+
+
+def _repeat(found: Found) -> str:
+    return shlex.join(["failover-kit", "run", str(found.file), *found.options, "--repeat", "10"])
 
 
 def _replay(folder: Path) -> str:

@@ -106,6 +106,8 @@ class Found:
     """Its folder."""
     file: Path | None = None
     """The smallest scenario that still breaks it."""
+    options: tuple[str, ...] = ()
+    """Of `run`, for that file to mean the same: the deployment and settings that were given are not in it."""
     again: tuple[int, int] = (0, 0)
     """In how many of how many runs more that scenario broke it."""
     whole: bool = True
@@ -167,7 +169,8 @@ class _Exploration:
             broken = [one for one in self._run(list(batch), repeat=1) if one.verdict is Verdict.FAIL]
             if broken:
                 return self._made_smaller(broken[0], batch[Path(broken[0].file).resolve()])
-            self._tell_progress()
+            if not self.interrupted:
+                self._tell_progress()
         return self._found()
 
     def _how_many(self) -> int:
@@ -253,8 +256,9 @@ class _Exploration:
     def _run(self, files: Sequence[Path], *, repeat: int) -> Sequence[ScenarioResult]:
         suite = self.ground.run(files, repeat=repeat)
         self.interrupted = self.interrupted or suite.interrupted
-        self.runs += len(suite.results)
-        undecided = [one for one in suite.results if one.verdict not in {Verdict.PASS, Verdict.FAIL}]
+        results = [one for one in suite.results if not (suite.interrupted and one.verdict is Verdict.SKIPPED)]
+        self.runs += len(results)  # what Ctrl-C kept from its start is no run
+        undecided = [one for one in results if one.verdict not in {Verdict.PASS, Verdict.FAIL}]
         self.undecided += len(undecided)
         for one in undecided:
             if one.reasons:
@@ -262,7 +266,7 @@ class _Exploration:
                     Path(suite.directory, one.run_dir)
                 )
         self.suite = Path(suite.directory)
-        return suite.results
+        return results
 
     def _made_smaller(self, broken: ScenarioResult, document: Document) -> Found:
         self.tell(f"explore: {broken.name} broke a promise: {broken.why}; now the smallest that does")

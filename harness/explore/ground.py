@@ -11,7 +11,7 @@ from harness.model.results import Display, SuiteResult
 from harness.run import RunRequest, run
 from harness.running.compiling import compile_chosen
 from harness.running.ground import Ground
-from harness.running.selection import Choice, choose
+from harness.running.selection import Choice, Variation, choose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,11 @@ class OnNodes:
             second_runs=False,  # another schedule says more, and time is limited
         )
         return run(asked, self.display, warn=lambda _: None)
+
+    def options(self) -> tuple[str, ...]:
+        """Of a `run` of one of the schedules on the same nodes."""
+        same = Variation(deployment=self.deployment, engine=self.engine, varied=self.settings)
+        return (*(("--backend", self.backend) if self.backend != "auto" else ()), *same.options())
 
     def _choice(self, files: Sequence[Path], repeat: int = 1) -> Choice:
         return Choice(

@@ -581,6 +581,49 @@ def test_what_is_found_says_how_to_repeat_it() -> None:
     ]
 
 
+def test_what_is_repeated_needs_what_the_exploration_was_given(tmp_path: Path) -> None:
+    """The smallest schedule has no setting of a deployment file, so without it another deployment would run."""
+    machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
+    nodes = explore_ground.OnNodes(
+        ground=Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said=""),
+        backend="process",
+        deployment=Path("ours.yaml"),
+        settings=("deployment.web_servers=2",),
+        engine="redis-7.0",
+        seed=1,
+        jobs=1,
+        out=tmp_path,
+        display=MagicMock(),
+    )
+    found = replace(BROKEN, options=nodes.options())
+    command = (
+        "failover-kit run y/smallest.yaml --backend process --set deployment.web_servers=2 "
+        "--engine redis-7.0 --deployment ours.yaml --repeat 10"
+    )
+    assert list(said(found))[-1] == f"  repeat it:  {command}"
+    assert list(summary([("ours.yaml", found)]))[-1].strip() == command
+    assert replace(nodes, backend="auto", settings=(), engine=None, deployment=None).options() == ()
+
+
+def test_what_an_interruption_kept_from_its_start_is_no_run(tmp_path: Path) -> None:
+    """It decided nothing because there was none, and there is nothing to replay."""
+
+    class Stopped(Scripted):
+        def run(self, files: Sequence[Path], *, repeat: int) -> SuiteResult:
+            made = super().run(files, repeat=repeat)
+            first, *others = made.results
+            never = [
+                replace(one, verdict=Verdict.SKIPPED, reasons=("not run: the suite was interrupted first",))
+                for one in others
+            ]
+            return replace(made, results=(first, *never), interrupted=True)
+
+    found, told = explored(Stopped(lambda _: False), tmp_path)
+    assert (found.runs, found.undecided, found.doubts, told) == (1, 0, (), [])
+    assert list(said(found)) == [f"explore: 1 run, in {tmp_path}", "no promise was broken"]
+    assert list(said(replace(found, runs=0)))[-1] == "no run was started"
+
+
 def test_reasons_of_undecided_runs_are_put_together(tmp_path: Path) -> None:
     """Whatever the fault's number was, and whatever the nodes looked like."""
 
