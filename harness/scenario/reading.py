@@ -317,7 +317,7 @@ def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problem
     below = dict.fromkeys(of_workload, "a key of 'workload': indent it below that")
     values = read_table(root, "", fields, problems, elsewhere=below)
     deployment = _deployment(values.pop("deployment", None), problems)
-    beside = dict.fromkeys((field.key for field in fields), _BESIDE)
+    beside = _options(vocabulary) | dict.fromkeys((field.key for field in fields), _BESIDE)
     workload = read_workload(values.pop("workload", None), vocabulary, problems, elsewhere=beside)
     around = Surroundings(vocabulary=vocabulary, deployment=deployment, workload=workload)
     faults = read_faults(values.pop("faults", None), around, problems)
@@ -346,6 +346,18 @@ def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problem
         expect=expect,
         **{name: values[name] for name in _PLAIN if name in values},
     )
+
+
+def _options(vocabulary: Vocabulary) -> dict[str, str]:
+    """Every option of a behaviour -> where it is written."""
+    having: dict[str, list[str]] = {}
+    for name, behaviour in vocabulary.behaviours.items():
+        for option in behaviour.options:
+            having.setdefault(option.name, []).append(name)
+    return {
+        option: f"an option of {' or '.join(names)}: write it as options: {{{names[0]}: {{{option}: …}}}}"
+        for option, names in having.items()
+    }
 
 
 _BESIDE = "a key of the scenario itself: write it beside 'workload', not below it"

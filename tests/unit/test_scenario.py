@@ -271,6 +271,11 @@ BAD = {
         "rate: 100/s\n  duration: 5s",
         "s.yaml:7: workload.duration: a key of the scenario itself: write it beside 'workload', not below it",
     ),
+    "option of a behaviour below the workload": (
+        "rate: 100/s",
+        "rate: 100/s\n  items: 5",
+        "s.yaml:7: workload.items: an option of cart: write it as options: {cart: {items: …}}",
+    ),
     "key of the workload beside it": (
         "workload:",
         "rate: 100/s\nworkload:",
