@@ -295,7 +295,7 @@ class _Course:
             return "clients find the new primary", f"they learn the slots again after an error; {wait}"
         return {
             Discovery.ON_ERROR: (
-                "clients find the new primary",
+                "clients can find the new primary" if self._put_off() else "clients find the new primary",
                 f"they ask the sentinels again after an error{self._put_off()}; {wait}",
             ),
             Discovery.FOLLOW_EVENTS: ("clients find the new primary", f"sentinels announce it; {wait}"),

@@ -59,6 +59,7 @@ def said(name: str, *overrides: str) -> str:
         ("single/04", "the node comes back with its last snapshot because it has save points"),
         ("sentinel/02", "requests to it end unanswered after 0.5 s each because socket_timeout is 0.5 s"),
         ("sentinel/04", "requests to it end unanswered after 0.5 s each because socket_timeout is 0.5 s"),
+        ("clients/01", "clients can find the new primary because they ask the sentinels again after"),
         ("clients/01", "after an error, which 12 retries of the library may put off"),
         ("single/03", "compare single/02"),
         ("cluster/01", "the other nodes suspect the primary of shard 1 because node_timeout is 2 s"),
