@@ -320,7 +320,8 @@ def _gone(hit: Hit, *, orderly: bool) -> Allowed:
         return _not_primary(hit)
     taken, back_us = hit.successor, hit.ended_us
     if taken is not None and (back_us is None or taken.from_us <= back_us):
-        return _behind(hit)
+        behind = _behind(hit)
+        return behind if behind.bound_s is None else _back_after(hit, back_us) or behind
     if back_us is None:
         return Allowed(f"no replica took the place of {hit.node.name}, and it stayed down", bound_s=None)
     kept = _kept(hit, orderly=orderly)
@@ -358,15 +359,34 @@ def _restarted(hit: Hit) -> Allowed:
             "a cluster node answers nothing for 2 s after its start, and learns in that time which "
             "node is primary"
         )
-    asks = hit.history.plan.scenario.deployment.client.discovery in {
-        Discovery.ON_ERROR,
-        Discovery.FOLLOW_EVENTS,
-    }
-    if asks and (late := _still_naming(hit)):
-        return _demoted_after(hit, hit.event.t_us, f"its restart ({', '.join(late)} may have named it still)")
-    if asks or not hit.guarded:
-        return Allowed(f"clients ask the sentinels, which no longer name {hit.node.name}")
-    return _demoted_after(hit, hit.event.t_us, "its restart")
+    sent_there = _sent_there(hit, hit.since_us, hit.event.t_us, "its restart")
+    return sent_there or Allowed(f"clients ask the sentinels, which no longer name {hit.node.name}")
+
+
+def _back_after(hit: Hit, back_us: int | None) -> Allowed | None:
+    """The end of the fault itself brought it back when it had been replaced; a restart that is a fault has a
+    rule of its own. It may have been back since the last look that missed it."""
+    if back_us is None or hit.in_cluster or back_us not in hit.times("healed", hit.step.number):
+        return None
+    missed = [
+        one.sent_us
+        for one in hit.history.samples
+        if one.node == hit.node.name and not one.reachable and hit.event.t_us < one.sent_us <= back_us
+    ]
+    return _sent_there(hit, max(missed, default=back_us), _once_replaced(hit, back_us), "it was back")
+
+
+def _sent_there(hit: Hit, since_us: int, start_us: float, event: str) -> Allowed | None:
+    """What a primary may cost that was replaced and started again, where clients may have been sent to it."""
+    if not hit.guarded:
+        return None
+    client = hit.history.plan.scenario.deployment.client
+    if client.discovery not in {Discovery.ON_ERROR, Discovery.FOLLOW_EVENTS}:
+        return _demoted_after(hit, start_us, event)
+    late = _still_naming(hit, since_us)
+    if not late:
+        return None
+    return _demoted_after(hit, start_us, f"{event} ({', '.join(late)} may have named it still)")
 
 
 def _recreated(hit: Hit) -> Allowed:
@@ -379,7 +399,7 @@ def _unheard(hit: Hit) -> Allowed:
     return Allowed(f"{hit.node.name} keeps its data and its connections")
 
 
-def _still_naming(hit: Hit) -> list[str]:
+def _still_naming(hit: Hit, since_us: int) -> list[str]:
     """The sentinels that may have named this node still when it was started again. Whoever leads a failover
     names the new primary once it has seen it; the others when they publish it."""
     taken = hit.successor
@@ -388,7 +408,7 @@ def _still_naming(hit: Hit) -> list[str]:
         for one in hit.history.events
         if taken is not None and one.node == taken.node and one.name in {NOTICED, PUBLISHED}
     ]
-    before = {one.source for one in told if one.t_us <= hit.since_us}
+    before = {one.source for one in told if one.t_us <= since_us}
     return [one.name for one in hit.history.plan.sentinels() if one.name not in before] if told else []
 
 

@@ -12,6 +12,7 @@ from harness.checks.promises.loss_budget import loss_budgets
 from harness.checks.promises.loss_rules import RULES, Allowed, Hit
 from harness.model.history import History
 from harness.model.inventory import NodePlan
+from harness.model.records import NodeSample
 from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind
 from lab.past import Past
 from lab.records import us
@@ -463,6 +464,46 @@ def test_old_primary_that_is_started_again_is_met_by_those_who_ask_a_sentinel_th
         )
     else:
         assert (derivation, bound_s) == ("clients ask the sentinels, which no longer name redis-1", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("missed_s", "published_s", "bound_s"),
+    [(None, 5.9, 0.1), (None, 6.1, 24.0), (5.8, 5.9, 24.0), (5.8, 5.7, 0.1), (1.9, 5.9, 0.1)],
+)
+def test_healing_that_brings_the_old_primary_back_is_such_a_start(
+    missed_s: float | None, published_s: float, bound_s: float
+) -> None:
+    """A sentinel on the same host comes back with it, and names it until it hears of the other. It was back
+    after the last look that missed it."""
+    told = healed(past("lose"), 6.0)
+    for n, at in enumerate((4.1, 4.2, published_s), start=1):
+        told.event("published", at, source=f"sentinel-{n}", node="redis-2", shard=1)
+    history = told.history()
+    if missed_s is not None:
+        missed = NodeSample(node="redis-1", sent_us=us(missed_s), done_us=us(9.0), reachable=False)
+        history = replace(history, samples=(*history.samples, missed))
+    derivation, found_s, *_ = said(allowed(history))
+    assert found_s == pytest.approx(bound_s)
+    if bound_s > 1:
+        assert derivation == (
+            "4.00 s until it was back (sentinel-3 may have named it still)"
+            " + 20 s until Sentinel has demoted redis-1"
+        )
+
+
+def test_healing_brings_it_back_for_nobody_else() -> None:
+    """A cluster's node learns who replaced it first; what a later fault starts counts with that one; and of
+    clients that never ask none needs a sentinel's word."""
+    assert allowed(healed(past("lose", CLUSTER), 6.0)).bound_s == pytest.approx(0.1)
+    told = healed(past("kill"), 7.0)
+    told.fault(6.0, "redis-1: again", "restart")
+    told.event("published", 8.0, source="sentinel-3", node="redis-2", shard=1)
+    assert allowed(told).bound_s == pytest.approx(0.1)
+    history = healed(past("kill"), 6.0).history()
+    scenario = history.plan.scenario
+    client = replace(scenario.deployment.client, discovery=Discovery.RESOLVE_ONCE)
+    scenario = replace(scenario, deployment=replace(scenario.deployment, client=client))
+    assert allowed(replace(history, plan=replace(history.plan, scenario=scenario))).bound_s == 24.0
 
 
 def test_old_primary_that_is_started_again_is_met_only_by_those_who_never_ask() -> None:
