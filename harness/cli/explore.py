@@ -80,7 +80,8 @@ def _own_deployment(target: str) -> Path | None:
     if is_kind(target):
         return None
     if (kind := reading.first_key(Path(target))) != "deployment":
-        instead = f"a {kind} file" if kind else "none of these"
+        there = "none of these" if Path(target).exists() else "no such file"
+        instead = f"a file that begins with {kind!r}" if kind else there
         raise UsageError(
             f"explore {target}: expected a topology by its name, such as sentinel, or a deployment file, "
             f"found {instead}"

@@ -56,7 +56,10 @@ def explain(plan: Plan, vocabulary: Vocabulary) -> str:
     end_s = latest_end_s(scenario, plan.inventory)
     lines.append(
         _Line(
-            end_s, 9, "the audit has ended by now", f"recovery may take up to {scenario.settle_within_s:g} s"
+            end_s,
+            9,
+            "the audit has ended by now, as a rule long before",
+            f"recovery may take up to {scenario.settle_within_s:g} s",
         )
     )
     return "\n".join((f"{scenario.name} ({scenario.shows}; {scenario.file})", *_about(plan), *_told(lines)))

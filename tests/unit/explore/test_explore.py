@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
-from harness.cli.explore import said, status_of, summary
+from harness.cli.explore import carry_out, said, status_of, summary
 from harness.errors import ExitStatus, UsageError
 from harness.explore import ground as explore_ground
 from harness.explore.draw import (
@@ -503,6 +504,19 @@ def test_a_wrong_expectation_is_said_where_it_was_written(tmp_path: Path) -> Non
 
     with pytest.raises(UsageError, match=r"^explore sentinel: --expect lost-writ: unknown metric$"):
         explored(Strict(lambda _: False), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [(None, "no such file"), ("- 1", "none of these"), ("scenario: 1", "a file that begins with 'scenario'")],
+)
+def test_what_is_no_deployment_is_refused(text: str | None, found: str, tmp_path: Path) -> None:
+    """By what lies there."""
+    file = tmp_path / "ours.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match=rf"ours\.yaml: expected a topology .* found {found}$"):
+        carry_out(Namespace(target=[str(file)], minutes=1, seed=1))
 
 
 def test_a_topology_that_no_fault_fits_is_refused(tmp_path: Path) -> None:
