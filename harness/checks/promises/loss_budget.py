@@ -139,7 +139,7 @@ def excesses(facts: Facts, findings: Iterable[Finding]) -> tuple[Excess, ...]:
         nearest = min(mine, key=partial(_outside_s, t_s, one.node, error_s=error_s), default=None)
         by_s = _excess_s(t_s, one.node, mine, error_s)
         window_s = 0.0 if nearest is None or nearest.until_s is None else nearest.until_s - nearest.effect_s
-        found.append(Excess(window_s=max(0.0, window_s), by_s=by_s))
+        found.append(Excess(window_s=window_s, by_s=by_s))
     return tuple(found)
 
 
@@ -246,10 +246,17 @@ def _excess_s(t_s: float, node: str | None, budgets: Iterable[LossBudget], error
 def _outside_s(t_s: float, node: str | None, budget: LossBudget, error_s: float) -> float:
     if budget.until_s is None:
         return float("inf")
-    if node is not None and node == budget.successor and t_s - error_s > (budget.succeeded_s or 0.0):
+    if _of_successor(t_s, node, budget, error_s):
         return float("inf")
     before_s = 0.0 if budget.from_s is None else budget.from_s - t_s
     return max(0.0, before_s, t_s - error_s - budget.until_s)
+
+
+def _of_successor(t_s: float, node: str | None, budget: LossBudget, error_s: float) -> bool:
+    """Whether it was acked by who had taken over by then, at the earliest that it may have been."""
+    if node is None or budget.succeeded_s is None:
+        return False
+    return node == budget.successor and t_s - error_s > budget.succeeded_s
 
 
 def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: float, zero_us: int) -> Finding:
@@ -260,7 +267,7 @@ def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: fl
         allowed = "and no fault hit that shard"
     elif nearest.until_s is None:
         allowed = f"and {_said(nearest)} may cost nothing: {nearest.derivation}"
-    elif worst.node is not None and worst.node == nearest.successor and t_s > (nearest.succeeded_s or 0.0):
+    elif _of_successor(t_s, worst.node, nearest, error_s):
         allowed = f"by {worst.node}, which had taken over: {_said(nearest)} cannot have cost that"
     else:
         edges = f"{_at(nearest.from_s)} to {_at(nearest.until_s)}"

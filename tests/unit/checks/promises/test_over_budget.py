@@ -126,6 +126,14 @@ def test_what_an_undone_failover_takes_along_is_within_the_budget(undone_s: floa
     assert bool(found) is (undone_s is None)
 
 
+def test_what_somebody_else_acked_too_late_is_said_of_the_window() -> None:
+    """It had not taken over, so it is the time that is wrong."""
+    (found,) = _judged(replace(_lost(6.0), node="redis-1")).findings
+    assert "while fault 1 (isolate redis-1) explains losses from -0.10 s to +3.30 s" in found.sentence
+    (early,) = _judged(replace(_lost(1.0), node="redis-2")).findings
+    assert "while fault 1 (isolate redis-1) explains" in early.sentence
+
+
 def test_how_far_a_write_is_outside_is_said_of_the_nearest_budget() -> None:
     """0.7 s beyond a window of 3.3 s; before it, as far; and of no other finding."""
     facts = facts_of(_past().history())
@@ -133,6 +141,11 @@ def test_how_far_a_write_is_outside_is_said_of_the_nearest_budget() -> None:
     after, before = excesses(facts, [*over, _lost(6.0)])
     assert (round(after.window_s, 3), round(after.by_s, 3)) == (3.3, 0.7)
     assert round(before.by_s, 3) == 0.9
+    past = _past()
+    past.fault(10.0, "redis-2: cut off", "isolate")
+    past.fail_over("redis-3", 12.0)
+    (later,) = excesses(facts_of(past.history()), [replace(over[0], t_us=us(14.0))])
+    assert (round(later.window_s, 3), round(later.by_s, 3)) == (3.3, 0.7)
     (nowhere,) = excesses(facts, [replace(over[0], shard=2)])
     assert nowhere == Excess(window_s=0.0, by_s=math.inf)
 
