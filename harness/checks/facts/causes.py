@@ -19,6 +19,7 @@ from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timelines
+from harness.model.persistence import LOG, persistence
 from harness.model.records import Operation
 from harness.model.times import FOREVER
 from harness.model.words import FROM_MEMORY, Cause, NodeRole
@@ -103,6 +104,22 @@ def of_loss(timelines: Timelines, effect: StepEffect, seen: Sight | None, shard:
     if by.node is None:
         return _by_elimination(timelines, effect, shard, seen_us)
     return _lost_after(timelines, effect, by, shard, seen_us)
+
+
+def carried_over(timelines: Timelines, effect: StepEffect, shard: int) -> bool:
+    """Whether whoever took over since certainly had it, by offsets, and no primary came back with less."""
+    by = acker(timelines, effect)
+    if by.node is None or by.standing is not Standing.PRIMARY or by.replaced:
+        return False
+    for one in timelines.ownership.restarts:
+        if (
+            effect.sent_us <= one.by_us
+            and timelines.ownership.owner_at(shard, one.by_us) == one.node
+            and (one.cause is not None or persistence(timelines.plan.node(one.node)) != LOG)
+        ):
+            return False
+    heir, _ = _left_behind_by(timelines, effect, by, timelines.facts.landmarks.end_us)
+    return heir is None
 
 
 def _in_time(effect: StepEffect) -> StepEffect:

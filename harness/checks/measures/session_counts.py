@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.checks.facts.causes import discarded
-from harness.checks.facts.step_effects import State
+from harness.checks.facts.causes import carried_over, discarded
+from harness.checks.facts.step_effects import Sight, State
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended
 from harness.checks.promises.presence import may_be_gone
@@ -74,21 +74,28 @@ def _decided(timelines: Timelines, timeline: Timeline) -> bool:
     deadlines = Deadlines(timelines, timeline)
     look = next(one for one in timeline.sights if one.entry is entry)
     if timelines.clocks_known and may_have_ended(deadlines, look):
-        return _came_through(timelines, timeline)
+        return _came_through(timelines, timeline, deadlines, look)
     return not may_be_gone(timeline, deadlines, look.sent_us, look.done_us)
 
 
-def _came_through(timelines: Timelines, timeline: Timeline) -> bool:
+def _came_through(timelines: Timelines, timeline: Timeline, deadlines: Deadlines, look: Sight) -> bool:
     """Whether a session that may have run out by now is known to have outlived recovery. Otherwise it may
     have been lost before it ran out, and nobody looked in between."""
     assert timeline.created is not None
     left = None if timeline.primary is None else timeline.primary.witnesses
+    recovered_us, touch = timelines.facts.landmarks.recovered_us, deadlines.last_touch(look.sent_us)
     if left and timeline.created.step.witness in left:
-        return True  # written in one group with the session, and kept for longer
+        # Written in one group with the session, and kept for longer. It tells of no touch, which may be lost.
+        promised_us = recovered_us if touch is None else min(recovered_us, deadlines.earliest_us(touch))
+        lives_on = (
+            one.step.ttl_ms is None or deadlines.earliest_us(one) >= promised_us
+            for one in (timeline.created, *timeline.setters)
+            if one is timeline.created or (one.certain and carried_over(timelines, one, timeline.shard))
+        )
+        if any(lives_on):
+            return True
     return any(
-        one.state is State.PRESENT
-        and one.sent_us > timelines.facts.landmarks.recovered_us
-        and not discarded(timelines, one)
+        one.state is State.PRESENT and one.sent_us > recovered_us and not discarded(timelines, one)
         for one in timeline.sights
     )
 

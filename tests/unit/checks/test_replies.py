@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Step
 from harness.model.words import Cause
 from lab.past import Past
+from lab.records import us
 
 
 def judged(past: Past | History) -> list[Finding]:
@@ -257,6 +259,59 @@ def test_session_that_ran_out_is_intact_only_if_it_came_through(past: Past, deci
     history = past.history()
     counts = count_sessions(Timelines(history), [], sessions_at_risk(facts_of(history)))
     assert (counts.at_risk, counts.intact, counts.undecidable) == (1, int(decided), int(not decided))
+
+
+@pytest.mark.parametrize(
+    ("touched", "promoted", "cut_s", "decided"),
+    [
+        (None, 12.0, None, True),
+        (7.9, 12.0, None, False),
+        (7.9, 12.0, 7.8, False),
+        (7.0, 12.0, 7.8, True),
+        (7.9, 9.0, None, True),
+    ],
+)
+def test_trace_of_the_log_in_tells_nothing_of_a_touch(
+    touched: float | None, promoted: float, cut_s: float | None, decided: bool
+) -> None:
+    """It ran out at 11 s: the touch that would have kept it to 17.9 s was lost. Only where that was after
+    recovery it came through, or where offsets show that the touch was not lost."""
+    past = Past(idle_s=10.0, end_s=20.0)
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 7.8)
+    if touched is not None:
+        past.touch(ann, touched)
+    past.fault(8.0)
+    past.fail_over("redis-2", promoted)
+    past.event("recovered", promoted + 1.0)
+    history = past.history()
+    if cut_s is not None:
+        told: dict[str, Any] = {"replid": "second", "replid2": "first", "second_repl_offset": us(cut_s) + 1}
+        samples = (
+            msgspec.structs.replace(
+                one, **(told if (one.node, one.role) == ("redis-2", "primary") else {"replid": "first"})
+            )
+            for one in history.samples
+        )
+        history = replace(history, samples=tuple(samples))
+    counts = count_sessions(Timelines(history), [], {ann})
+    assert (counts.at_risk, counts.intact, counts.undecidable) == (1, int(decided), int(not decided))
+
+
+@pytest.mark.parametrize(("appendonly", "decided"), [("no", False), ("yes", True)])
+def test_touch_before_a_restart_without_a_log_may_be_lost(appendonly: str, decided: bool) -> None:
+    """Nobody took over, but the primary came back as it had been before, with as many keys."""
+    past = Past(idle_s=10.0, end_s=22.0)
+    ann = past.log_in("ann", 1.0)
+    past.touch(ann, 7.0)
+    past.fault(8.0)
+    past.come_back_as_of(2.0, 12.0)
+    past.event("recovered", 13.0)
+    history = past.history()
+    nodes = tuple(replace(one, directives={"appendonly": appendonly}) for one in history.plan.nodes)
+    history = replace(history, plan=replace(history.plan, nodes=nodes))
+    counts = count_sessions(Timelines(history), [], {ann})
+    assert (counts.intact, counts.undecidable) == (int(decided), int(not decided))
 
 
 def test_field_of_the_log_in_that_vanished_is_a_lost_update() -> None:
