@@ -194,8 +194,13 @@ def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
         effect_s=(hit.event.t_us - zero_us) / 1e6,
         from_s=None if since_us is None else (since_us - zero_us) / 1e6,
         until_s=(allowed.until_us - zero_us) / 1e6,
-        **_succession(hit.facts, hit.shard, hit.successor, zero_us),
+        **_succession(hit.facts, hit.shard, None if _struck_as_well(hit) else hit.successor, zero_us),
     )
+
+
+def _struck_as_well(hit: Hit) -> bool:
+    """The same fault struck its successor, perhaps after that had taken over: nodes are restarted in turn."""
+    return hit.successor is not None and hit.successor.node in targets_of(hit.event, hit.history)
 
 
 def _succession(facts: Facts, shard: int, successor: Owner | None, zero_us: int) -> dict[str, Any]:

@@ -134,6 +134,19 @@ def test_what_somebody_else_acked_too_late_is_said_of_the_window() -> None:
     assert "while fault 1 (isolate redis-1) explains" in early.sentence
 
 
+@pytest.mark.parametrize("struck", ["redis-1", "redis-1, redis-2"])
+def test_successor_that_the_same_fault_restarts_in_its_turn_may_lose_what_it_confirmed(struck: str) -> None:
+    past = Past(topology=TopologyKind.SENTINEL, guarded_by_sentinels=True)
+    past.log_in("ann", 1.0)
+    past.fault(2.0, f"{struck}: again", "restart", target="all nodes")
+    past.fail_over("redis-2", 5.0)
+    history = past.history()
+    nodes = tuple(replace(one, directives={"appendonly": "yes"}) for one in history.plan.nodes)
+    history = replace(history, plan=replace(history.plan, nodes=nodes))
+    found = _judged(replace(_lost(6.9), node="redis-2"), past=history).findings
+    assert bool(found) is (struck == "redis-1")
+
+
 def test_how_far_a_write_is_outside_is_said_of_the_nearest_budget() -> None:
     """0.7 s beyond a window of 3.3 s; before it, as far; and of no other finding."""
     facts = facts_of(_past().history())
