@@ -241,7 +241,10 @@ def test_mistake_is_one_line(
 ) -> None:
     """Exit status 2, what was expected, and no node left."""
     monkeypatch.chdir(kit.folder)
-    for name, value in kit.environment().items():
+    environment = kit.environment()
+    for name in os.environ.keys() - environment.keys():
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert main(["with", *words]) == 2
     told = capsys.readouterr().err
