@@ -5,6 +5,7 @@ What is kept open between effect and healing is closed by the healing, and after
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -229,8 +230,7 @@ def test_occupy_is_proved_by_how_long_another_client_waits(world: FakeWorld) -> 
     """A script runs, a PING of somebody else has no answer; ended, everybody is answered."""
     effect = inject(world, "occupy", for_s=5.0)
     assert "a script keeps redis-1" in effect.proof
-    assert "another client waited 0.0" in effect.proof
-    assert effect.proof.endswith("ms at most just before")
+    assert re.search(r"another client waited [\d.]+ s, and [\d.]+ ms at most just before$", effect.proof)
     assert heal(world, effect, "occupy", for_s=5.0) == "answering: redis-1"
     assert ("SCRIPT", "KILL") in redis_1(world).received
 
