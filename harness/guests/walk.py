@@ -18,7 +18,7 @@ from harness.guests.browser import Browser, Client, Heard
 from harness.guests.operation import Understood, understood
 from harness.guests.web_server import GuestServer
 from harness.model.attempt_results import TIMEOUT
-from harness.model.guest import BEHAVIOURS, CART, FIELD, LOG_IN, LOGOUT, READ, Guest, Recipe, RunAs
+from harness.model.guest import BEHAVIOURS, CART, FIELD, LOG_IN, LOGOUT, READ, Guest, RunAs
 from harness.model.told import OK, PUT_OUT
 from harness.model.words import OperationKind, Outcome
 
@@ -103,32 +103,32 @@ class _Walker:
 
     async def copied(self, browser: Browser) -> Understood:
         """Read with the cookies that the browser had before it was signed out."""
-        recipe = self.guest.recipes[READ]
-        meant, heard = await self._by_copy(browser, recipe)
-        answered = heard.answer.said if heard.answer is not None else "no answer"
-        self._note(Line("read, by a copied cookie", f"GET {recipe.path}", answered, _said(meant)))
-        return meant
-
-    async def _by_copy(self, browser: Browser, recipe: Recipe) -> tuple[Understood, Heard]:
-        """What each copy of its cookies shows, until the user is seen."""
         for cookies in browser.copies or ({},):
-            heard = await browser.with_copy(self._server.address, recipe, cookies)
-            meant = understood(self.guest, recipe, heard, Session("walk", USER, 1, 1, "walk", ""))
+            meant, heard = await self._read_with(browser, cookies)
             if meant.told == OK:
                 break
-        return meant, heard
+        self._note_read("read, by a copied cookie", meant, heard)
+        return meant
+
+    async def _read_with(self, browser: Browser, cookies: Mapping[str, str]) -> tuple[Understood, Heard]:
+        """What the page shows to these cookies; the browser keeps its own."""
+        recipe = self.guest.recipes[READ]
+        heard = await browser.with_copy(self._server.address, recipe, cookies)
+        return understood(self.guest, recipe, heard, Session("walk", USER, 1, 1, "walk", "")), heard
+
+    def _note_read(self, what: str, meant: Understood, heard: Heard) -> None:
+        answered = heard.answer.said if heard.answer is not None else "no answer"
+        self._note(Line(what, f"GET {self.guest.recipes[READ].path}", answered, _said(meant)))
 
     async def cookies_of_session(self, browser: Browser) -> list[str]:
         """Those of its cookies without which the page does not show the user any more."""
         if len(browser.cookies) == 1:
             return list(browser.cookies)
-        recipe, needed = self.guest.recipes[READ], []
+        needed: list[str] = []
         for name in browser.cookies:
             others = {other: value for other, value in browser.kept.items() if other != name}
-            heard = await browser.with_copy(self._server.address, recipe, others)
-            meant = understood(self.guest, recipe, heard, Session("walk", USER, 1, 1, "walk", ""))
-            answered = heard.answer.said if heard.answer is not None else "no answer"
-            self._note(Line(f"read, without the cookie {name}", f"GET {recipe.path}", answered, _said(meant)))
+            meant, heard = await self._read_with(browser, others)
+            self._note_read(f"read, without the cookie {name}", meant, heard)
             needed += [name] if meant.told != OK else []
         return needed
 

@@ -8,7 +8,7 @@ each failover in a report are what happened.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import fill
 
@@ -130,11 +130,9 @@ class _Course:
         """Whether a primary no longer answers those who ask it for sessions, and no connection is closed."""
         if not _strikes_primary(step):
             return False
-        askers = {"clients", "everybody", *self._plan.web_servers}
-        asked = step.options.get("from", "everybody") in askers
-        asked = asked and step.options.get("port", "all") in {"all", "data"}
         cut = Trait.CUTS_LINKS in step.traits and Trait.CUTS_REPLICATION not in step.traits
         dropped = cut and step.options.get("by", "drop") == "drop"
+        asked = _takes(step, {"clients", "everybody", *self._plan.web_servers})
         return Trait.FREEZES_PROCESS in step.traits or (dropped and asked)
 
     def _unanswered(self, step: FaultStep) -> tuple[str, str]:
@@ -164,14 +162,12 @@ class _Course:
         """Whether a fault of links leaves those alone who decide on a failover, or hardly delays them."""
         if float(step.options.get("delay", 0.0)) >= self._pace.suspicion_s:
             return False
-        group, port = step.options.get("from"), step.options.get("port", "all")
-        if group is None:
+        if "from" not in step.options:
             return False
         if "delay" in step.options:
             return True
         decide = {"nodes", "everybody", *(() if self._plan.inventory.clustered else ("sentinels",))}
-        ports = {"all", "bus" if self._plan.inventory.clustered else "data"}
-        return group not in decide or port not in ports
+        return not _takes(step, decide, port="bus" if self._plan.inventory.clustered else "data")
 
     def _full_volume_unnoticed(self) -> tuple[str, str] | None:
         """What becomes of a node that nobody replaces although its volume is full; None: it is replaced."""
@@ -294,12 +290,13 @@ class _Course:
     def _clients(self) -> tuple[str, str]:
         client = self._plan.scenario.deployment.client
         wait = f"a request waits for at most {self._plan.longest_client_wait_s:.1f} s"
+        put_off = self._put_off()
         if self._plan.inventory.clustered:
             return "clients find the new primary", f"they learn the slots again after an error; {wait}"
         return {
             Discovery.ON_ERROR: (
-                "clients can find the new primary" if self._put_off() else "clients find the new primary",
-                f"they ask the sentinels again after an error{self._put_off()}; {wait}",
+                "clients can find the new primary" if put_off else "clients find the new primary",
+                f"they ask the sentinels again after an error{put_off}; {wait}",
             ),
             Discovery.FOLLOW_EVENTS: ("clients find the new primary", f"sentinels announce it; {wait}"),
             Discovery.THROUGH_PROXY: (
@@ -406,9 +403,8 @@ class _Course:
         """Whether no replica of a primary gets anything from it."""
         if Trait.CUTS_REPLICATION in step.traits:
             return True
-        takes_data = step.options.get("from", "everybody") in {"replicas", "nodes", "everybody"}
-        takes_data = takes_data and step.options.get("port", "all") in {"all", "data"}
         struck = _strikes_primary(step) or step.target == "all replicas"
+        takes_data = _takes(step, {"replicas", "nodes", "everybody"})
         return Trait.CUTS_LINKS in step.traits and takes_data and struck
 
     def _waits(self, step: FaultStep, at_s: float) -> Iterator[_Line]:
@@ -473,6 +469,12 @@ class _Course:
 
     def _first_primary(self) -> NodePlan:
         return next(node for node in self._plan.data_nodes() if node.role is NodeRole.PRIMARY)
+
+
+def _takes(step: FaultStep, groups: Collection[str], *, port: str = "data") -> bool:
+    """Whether a fault of links is about connections of one of these groups to this port."""
+    group = step.options.get("from", "everybody")
+    return group in groups and step.options.get("port", "all") in {"all", port}
 
 
 def _orderly(step: FaultStep) -> bool:

@@ -120,8 +120,13 @@ class Lateness:
         return self.within_s(lasted_s) > max(LATE_SHARE * USUAL_BOUND_S, excess_s)
 
     def said(self, bound_s: float, lasted_s: float | None = None) -> str:
-        late_s = self.within_s(max(bound_s, lasted_s or 0.0))
-        return f"delayed by {1000 * late_s:.0f} ms, which is too much to judge a limit of {bound_s:g} s"
+        return self._too_late(max(bound_s, lasted_s or 0.0), f"a limit of {bound_s:g} s")
+
+    def said_of_excess(self, excess_s: float, lasted_s: float) -> str:
+        return self._too_late(lasted_s, f"what is over by {1000 * excess_s:.0f} ms")
+
+    def _too_late(self, lasted_s: float, what: str) -> str:
+        return f"delayed by {1000 * self.within_s(lasted_s):.0f} ms, which is too much to judge {what}"
 
 
 def lateness(facts: Facts) -> Lateness:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -119,7 +118,7 @@ def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
             (
                 (excess_s, one)
                 for one in members.values()
-                if (excess_s := _excess_s(((one.t_us or 0) - zero_us) / 1e6, one.node, mine, error_s)) > 0
+                if (excess_s := _nearest(((one.t_us or 0) - zero_us) / 1e6, one.node, mine, error_s)[0]) > 0
             ),
             key=lambda pair: pair[0],
         )
@@ -130,14 +129,13 @@ def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
 
 def excesses(facts: Facts, findings: Iterable[Finding]) -> tuple[Excess, ...]:
     """Of those that are over a budget."""
-    budgets, zero_us, error_s = loss_budgets(facts), facts.landmarks.zero_us, _error_s(facts)
+    over = [one for one in findings if one.name == OVER_BUDGET.name and one.t_us is not None]
+    budgets = loss_budgets(facts) if over else ()
+    zero_us, error_s = facts.landmarks.zero_us, _error_s(facts)
     found = []
-    for one in findings:
-        if one.name != OVER_BUDGET.name or one.t_us is None:
-            continue
-        t_s, mine = (one.t_us - zero_us) / 1e6, _of_shard(one.shard, budgets)
-        nearest = min(mine, key=partial(_outside_s, t_s, one.node, error_s=error_s), default=None)
-        by_s = _excess_s(t_s, one.node, mine, error_s)
+    for one in over:
+        t_s = ((one.t_us or 0) - zero_us) / 1e6
+        by_s, nearest = _nearest(t_s, one.node, _of_shard(one.shard, budgets), error_s)
         window_s = 0.0 if nearest is None or nearest.until_s is None else nearest.until_s - nearest.effect_s
         found.append(Excess(window_s=window_s, by_s=by_s))
     return tuple(found)
@@ -243,9 +241,13 @@ def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[Loss
             )
 
 
-def _excess_s(t_s: float, node: str | None, budgets: Iterable[LossBudget], error_s: float) -> float:
-    """How far outside of every budget an ack of a node lies, in seconds; 0: within one."""
-    return min((_outside_s(t_s, node, one, error_s) for one in budgets), default=float("inf"))
+def _nearest(
+    t_s: float, node: str | None, budgets: Iterable[LossBudget], error_s: float
+) -> tuple[float, LossBudget | None]:
+    """How far outside of every budget an ack of a node lies, in seconds, 0: within one; and the budget that
+    it is nearest to. None: there is no budget."""
+    outside = ((_outside_s(t_s, node, one, error_s), one) for one in budgets)
+    return min(outside, key=lambda pair: pair[0], default=(float("inf"), None))
 
 
 def _outside_s(t_s: float, node: str | None, budget: LossBudget, error_s: float) -> float:
@@ -267,7 +269,7 @@ def _of_successor(t_s: float, node: str | None, budget: LossBudget, error_s: flo
 def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: float, zero_us: int) -> Finding:
     t_s = ((worst.t_us or 0) - zero_us) / 1e6
     when = f"{seconds_text(abs(t_s))} {'after' if t_s >= 0 else 'before'} the first fault's effect"
-    nearest = min(budgets, key=partial(_outside_s, t_s, worst.node, error_s=error_s), default=None)
+    _, nearest = _nearest(t_s, worst.node, budgets, error_s)
     if nearest is None:
         allowed = "and no fault hit that shard"
     elif nearest.until_s is None:

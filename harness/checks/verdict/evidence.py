@@ -67,7 +67,6 @@ class Evidence:
     """The time that something may take."""
     lasted_s: Mapping[Limit, float] = field(default_factory=dict)
     """The time that it has taken at least, where somebody looked on after the limit."""
-
     excesses: tuple[Excess, ...] = ()
     """By how much each finding is over its loss budget."""
 
@@ -83,12 +82,9 @@ class Evidence:
         return self.about(Affects.TIMING) + ((machine.said(limit_s, lasted_s),) if late else ())
 
     def _about_excess(self, excess: Excess) -> str:
-        lasted_s = excess.window_s + excess.by_s
-        if not self.lateness.of_nodes.explains(excess.by_s, lasted_s):
-            return ""
-        late_s = self.lateness.of_nodes.within_s(lasted_s)
-        over = f"over by {1000 * excess.by_s:.0f} ms"
-        return f"delayed by {1000 * late_s:.0f} ms, which is too much to judge what is {over}"
+        machine, lasted_s = self.lateness.of_nodes, excess.window_s + excess.by_s
+        late = machine.explains(excess.by_s, lasted_s)
+        return machine.said_of_excess(excess.by_s, lasted_s) if late else ""
 
     def lacks(self, measure: str) -> tuple[str, ...]:
         """Why the run recorded too little to rule this out."""

@@ -54,7 +54,7 @@ def test_a_request_beside_it_leaves_open_who_took_it(
 ) -> None:
     """The failover, or the page that ann's browser asked for meanwhile and that stored her whole session: so
     what the fault cost is open too."""
-    monkeypatch.setattr("harness.checks.promises.loss_budget._excess_s", lambda *_: 1.0)
+    monkeypatch.setattr("harness.checks.promises.loss_budget._outside_s", lambda *_: 1.0)
     past = guests.cart_back_by_a_failover()
     past.read(next(iter(past.users)), read_at)
     findings, counts, _, _ = run_checks(past.history())
