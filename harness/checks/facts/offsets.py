@@ -81,15 +81,25 @@ class Offsets:
         same = sample.run_id == run_id and sample.replid == stream and sample.role == NodeRole.REPLICA
         return sample.offset if same else None
 
-    def reached_us(self, node: str, span: Span) -> float:
-        """By when a replica had certainly followed the stream past this; `FOREVER`: no sample shows it."""
-        if span.high is None:
+    def reached_us(self, node: str, span: Span, by_us: float, run_id: str = "") -> float:
+        """By when a replica had certainly followed the stream past this; `FOREVER`: no sample shows it.
+
+        Asked of `run_id`, or of the process that the node was by then: one that starts from a snapshot may
+        execute once more what the one before it had executed.
+        """
+        samples = self._samples.get(node, ())
+        last = bisect_right(self._answered.get(node, ()), by_us) - 1
+        if span.high is None or last < 0:
             return FOREVER
+        run_id = run_id or samples[last].run_id
         return next(
             (
                 float(one.done_us)
-                for one in self._samples.get(node, ())
-                if one.role == NodeRole.REPLICA and one.replid == span.stream and one.offset >= span.high
+                for one in samples
+                if one.role == NodeRole.REPLICA
+                and one.run_id == run_id
+                and one.replid == span.stream
+                and one.offset >= span.high
             ),
             FOREVER,
         )

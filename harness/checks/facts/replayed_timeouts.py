@@ -6,7 +6,8 @@ exact. Else three proofs bound the execution, the earliest counts: a sample show
 followed past the command; it was promoted, and followed nobody from then on; it answered.
 
 Trap: the largest lag that was sampled is no bound, the command may have waited longer than any of those
-that a sample happened to meet.
+that a sample happened to meet. A replica that was started again goes on from its snapshot, and executes what
+came after it once more.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def replayed_us(timelines: Timelines, effect: StepEffect, sight: Sight) -> float
     span = nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
     executed_us = last_us
     for node in {at.node, *(one.node for one in heirs)} - {by.node}:
-        followed_us = FOREVER if span is None else nodes.offsets.reached_us(node, span)
         promoted_us = min((one.by_us for one in heirs if one.node == node), default=FOREVER)
+        until_us, run_id = (promoted_us, "") if promoted_us < sight.done_us else (sight.done_us, at.run_id)
+        followed_us = FOREVER if span is None else nodes.offsets.reached_us(node, span, until_us, run_id)
         executed_us = max(executed_us, min(followed_us, promoted_us))
     return min(executed_us, sight.done_us)

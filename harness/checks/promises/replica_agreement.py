@@ -12,6 +12,7 @@ from harness.checks.promises.lifetimes import Deadlines
 from harness.model.finding_kind import BY_SHARD, FindingKind, Premise
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry
+from harness.model.times import NEVER
 from harness.model.words import FindingSide, NodeRole
 
 # Between nodes, after recovery: no web server and no phase has a part in it.
@@ -110,11 +111,12 @@ def _within(timelines: Timelines, deadlines: Deadlines, entry: AuditEntry) -> bo
         pttl_ms=entry.pttl_ms,
         entry=entry,
     )
-    touch = deadlines.last_touch(look.sent_us)
-    if entry.pttl_ms is None or entry.pttl_ms < 0 or touch is None:
+    if entry.pttl_ms is None or entry.pttl_ms < 0:
         return False
+    touch = deadlines.last_touch(look.sent_us)
+    earliest_us = NEVER if touch is None else deadlines.earliest_us(touch)
     left_us = entry.pttl_ms * 1000
-    return look.done_us + left_us >= deadlines.earliest_us(touch) and (
+    return look.done_us + left_us >= earliest_us and (
         look.sent_us + left_us <= deadlines.latest_anew_us(timelines, look)
     )
 

@@ -202,4 +202,22 @@ def test_replica_had_executed_what_lies_below_its_offset(
 ) -> None:
     """Of the same stream, as somebody's replica, at that offset or past it; else nothing is known."""
     sample = NodeSample(node="redis-2", sent_us=5, done_us=7, role=role, replid=stream, offset=offset)
-    assert Offsets({"redis-2": [sample]}).reached_us("redis-2", Span("s", 0, high)) == reached_us
+    assert Offsets({"redis-2": [sample]}).reached_us("redis-2", Span("s", 0, high), 9) == reached_us
+
+
+@pytest.mark.parametrize(
+    ("by_us", "run_id", "reached_us"),
+    [(15, "", 7.0), (45, "", 37.0), (45, "first", 7.0), (15, "second", 37.0), (6, "", FOREVER)],
+)
+def test_process_that_was_started_again_executes_it_once_more(
+    by_us: float, run_id: str, reached_us: float
+) -> None:
+    """It goes on from its snapshot, so what the one before it had reached says nothing."""
+    samples = [
+        NodeSample(
+            node="redis-2", sent_us=at, done_us=at + 7, role="replica", replid="s", run_id=life, offset=to
+        )
+        for at, life, to in [(0, "first", 100), (10, "first", 120), (20, "second", 50), (30, "second", 130)]
+    ]
+    asked = Offsets({"redis-2": samples}).reached_us("redis-2", Span("s", 0, 100), by_us, run_id)
+    assert asked == reached_us

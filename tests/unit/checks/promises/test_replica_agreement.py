@@ -250,6 +250,21 @@ def test_replica_that_counts_a_timeout_anew_does_not_differ(engine: str, more_s:
     assert len(judge_replicas(Timelines(replace(history, audit=audit))).findings) == found
 
 
+def test_nobody_promised_a_timeout_that_no_node_confirmed() -> None:
+    """Then each may count from when it executed the command, and none is too early."""
+    past = Past(engine="Redis 6.2.14")
+    past.log_in("ann", 1.0, outcome="unknown", executed=1.1)
+    history = past.history()
+    for more_ms in (-1500, 1500):
+        audit = tuple(
+            structs.replace(one, pttl_ms=one.pttl_ms + more_ms)
+            if one.node == "redis-2" and one.pttl_ms is not None
+            else one
+            for one in history.audit
+        )
+        assert judge_replicas(Timelines(replace(history, audit=audit))).findings == []
+
+
 @pytest.mark.parametrize("pttl_ms", [-1, None])
 def test_timeout_that_is_missing_was_not_counted_anew(pttl_ms: int | None) -> None:
     """A replica whose session never expires differs on every engine; one that did not say may be well."""
