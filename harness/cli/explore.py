@@ -18,7 +18,7 @@ from harness import output
 from harness import scenario as reading
 from harness.beside import is_kind, nodes_of
 from harness.errors import ExitStatus, UsageError
-from harness.explore import Found, OnNodes, Request, explore
+from harness.explore import Found, OnNodes, Request, explore, fitting
 from harness.report import terminal
 from harness.running.ground import ground_of
 from harness.running.vocabulary import shipped
@@ -33,10 +33,12 @@ def carry_out(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
     explorations = [_prepared(target, options, seed) for target in targets]  # what is wrong is said first
     found: list[tuple[str, Found]] = []
-    for n, (target, (request, nodes, folder)) in enumerate(zip(targets, explorations, strict=True)):
+    spaces = [fitting(request, nodes, folder) for request, nodes, folder in explorations]
+    for n, target in enumerate(targets):
+        request, nodes, folder = explorations[n]
         minutes = max(0.0, ends_s - time.monotonic()) / 60 / (len(targets) - n)  # what others left, too
         output.say(f"explore {target}: seed {seed}, runs start for {round(minutes, 1):g} min")
-        one = explore(replace(request, minutes=minutes), nodes, folder, output.say)
+        one = explore(replace(request, minutes=minutes), spaces[n], nodes, folder, output.say)
         one = replace(one, options=nodes.options())
         found.append((target, one))
         for line in said(one):

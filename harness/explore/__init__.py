@@ -4,6 +4,7 @@
 
     promises    what must hold in every run, whatever is drawn
     draw        a random scenario, as a document (pure)
+    fitting     what of that fits a topology
     shrink      the same with something left out (pure)
     exploring   draws run until one breaks a promise, or time is up; what breaks is made smaller
     ground      what the draws run on
@@ -12,7 +13,8 @@ A draw uses a part of all kinds of faults and behaviours only (swarm testing): w
 everything else at once is found sooner.
 """
 
-from harness.explore.exploring import Found, Request, explore
+from harness.explore.exploring import Found, explore
+from harness.explore.fitting import Request, fitting
 from harness.explore.ground import OnNodes
 
-__all__ = ["Found", "OnNodes", "Request", "explore"]
+__all__ = ["Found", "OnNodes", "Request", "explore", "fitting"]

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 from harness.explore.promises import excused
 from harness.model.fit import LEFT_BY
-from harness.model.scenario import Declaration, Option, OptionType, OptionValue, Vocabulary
+from harness.model.inventory import Inventory
+from harness.model.scenario import Declaration, Needed, Option, OptionType, OptionValue, Vocabulary
 from harness.model.words import OperationKind, Trait
 
 Document = dict[str, Any]
@@ -34,6 +35,9 @@ ELECTION_S = 2.0
 """From then on, until another node leads in the place of one that is gone, if one can."""
 COMES_BACK_S = 2.0
 """A process that starts has loaded its data and is in touch with its primary by then."""
+SELDOM = 1 / 8
+"""The share of the draws of a fault that are kept where it has had no effect until now."""
+REDRAWN_AT_MOST = 20
 RATE = "60/s"
 USERS = 100
 SETTLE_WITHIN_S = 60.0
@@ -87,7 +91,8 @@ class Space:
     """The topology's."""
     own_deployment: bool
     """The deployment is somebody's own: its settings stay as they are."""
-    shards: int
+    inventory: Inventory
+    """The nodes before a setting is drawn that changes their number."""
     expect: Mapping[str, str]
     vocabulary: Vocabulary
     targets: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -110,6 +115,27 @@ class Space:
     @property
     def settle_within_s(self) -> float:
         return SETTLE_WITHIN_S + self.lasts_s[1] - LASTS_S[1]
+
+
+Act = tuple[str, str, tuple[tuple[str, OptionValue], ...]]
+"""What a fault does, whenever it comes and however much of it: its name, its target, and its options that are
+words or flags."""
+
+
+def acts(document: Document, vocabulary: Vocabulary) -> list[Act]:
+    """Those of a schedule, in its order."""
+    return [_act(fault, vocabulary) for fault in document["faults"]]
+
+
+def _act(fault: Document, vocabulary: Vocabulary) -> Act:
+    kind = _kind_of(fault, vocabulary)
+    chosen = {one.name for one in kind.options if one.words or one.type is OptionType.FLAG}
+    options = sorted((name, value) for name, value in _options_of(kind, fault).items() if name in chosen)
+    return kind.name, str(fault[kind.name]), tuple(options)
+
+
+def _kind_of(fault: Document, vocabulary: Vocabulary) -> Declaration:
+    return next(vocabulary.faults[name] for name in fault if name in vocabulary.faults)
 
 
 def always(vocabulary: Vocabulary) -> dict[str, int]:
@@ -139,18 +165,31 @@ def single_faults(space: Space) -> Iterator[tuple[str, str, Document]]:
             continue
         with_one = [replace(kind, options=(*required, replace(one, default=None))) for one in optional]
         for target in _possible_targets(kind, space):
-            before = [{"after": "1s", name: "primary"} for name in _leaving(target, space)]
             for variant in (replace(kind, options=required), *with_one):
                 fault = _fault(variant, target, random.Random(0), FIRST_FAULT_S[0], space)
+                before = [
+                    {"after": "1s", **one} for need in _needs(fault, space) for one in _leaving(need, space)
+                ]
                 faults = [*before, fault]
                 yield kind.name, target, _document("one fault", {}, always(space.vocabulary), faults, bare)
 
 
-def _leaving(target: str, space: Space) -> list[str]:
-    """The fault that has to come before one with this target, if one has to: the first that does."""
-    trait = LEFT_BY.get(target)
-    some = (one.name for one in space.vocabulary.faults.values() if trait in one.traits)
-    return list(islice(some, 1)) if trait else []
+def _needs(fault: Document, space: Space) -> list[Needed]:
+    """What has to come before a fault."""
+    kind = _kind_of(fault, space.vocabulary)
+    target = str(fault[kind.name])
+    needs = kind.needs(target, _options_of(kind, fault), space.inventory)
+    return [*([Needed(LEFT_BY[target])] if target in LEFT_BY else []), *([needs] if needs else [])]
+
+
+def _leaving(need: Needed, space: Space) -> list[Document]:
+    """The first fault that does what has to be done before, if one does."""
+    some = (
+        {one.name: need.target or "primary"}
+        for one in space.vocabulary.faults.values()
+        if need.trait in one.traits and (need.target or "primary") in one.targets
+    )
+    return list(islice(some, 1))
 
 
 def single_settings(space: Space) -> Iterator[tuple[str, Document]]:
@@ -164,9 +203,10 @@ def _with_replicas(space: Space) -> bool:
     return any("replica" in target for targets in space.targets.values() for target in targets)
 
 
-def draw(space: Space, dice: random.Random, name: str) -> Document:
-    """One scenario. It may be one that nobody can run; then the next one is drawn."""
-    return _document(name, _settings(space, dice), _mix(space, dice), _faults(space, dice), space)
+def draw(space: Space, dice: random.Random, name: str, seldom: Collection[Act] = ()) -> Document:
+    """One scenario. It may be one that nobody can run; then the next one is drawn. `seldom`: what has had no
+    effect here is drawn again as often as `SELDOM` says."""
+    return _document(name, _settings(space, dice), _mix(space, dice), _faults(space, dice, seldom), space)
 
 
 def _document(
@@ -186,7 +226,7 @@ def _document(
 
 def _traits(faults: Sequence[Document], vocabulary: Vocabulary) -> Iterator[Trait]:
     for fault in faults:
-        kind = next(vocabulary.faults[name] for name in fault if name in vocabulary.faults)
+        kind = _kind_of(fault, vocabulary)
         yield from kind.traits_with(_options_of(kind, fault))
 
 
@@ -212,26 +252,59 @@ def _mix(space: Space, dice: random.Random) -> dict[str, int]:
     return {**needed, **{name: dice.choice((5, 10, 20)) for name in some}}
 
 
-def _faults(space: Space, dice: random.Random) -> list[Document]:
+def _faults(space: Space, dice: random.Random, seldom: Collection[Act]) -> list[Document]:
     kinds = [one for one in space.vocabulary.faults.values() if space.targets.get(one.name)]
     swarm = [one for one in kinds if dice.random() < 0.5] or [dice.choice(kinds)]
     at_s = dice.uniform(*FIRST_FAULT_S)
     found: list[Document] = []
     busy = _Busy()
-    left_s: dict[Trait | None, float] = {}
-    """What earlier faults may have left behind -> from when on it is there."""
+    left: _Left = {}
     for _ in range(dice.randint(1, FAULTS_AT_MOST)):
-        usable = [kind for kind in swarm if _there(kind, space, left_s)]
-        kind = _kind(usable or [kind for kind in kinds if _there(kind, space, left_s)], dice)
-        fault = _fault(kind, _target(_there(kind, space, left_s), dice), dice, at_s, space)
+        usable = [kind for kind in swarm if _there(kind, space, left)]
+        some = usable or [kind for kind in kinds if _there(kind, space, left)]
+        fault = _likely(some, left, dice, space, seldom)
+        kind = _kind_of(fault, space.vocabulary)
         target = str(fault[kind.name])
         struck = _struck_by(target)
-        at_s = max(at_s, left_s.get(LEFT_BY.get(target), 0.0), busy.until_s(kind, struck))
+        there_s = max((left[one] for one in _needs(fault, space) if one in left), default=0.0)
+        at_s = max(at_s, there_s, busy.until_s(kind, struck))
         found.append({**fault, "after": _seconds(at_s)})
         busy.strike(kind, fault, struck, at_s, space)
-        if _replaces(kind, fault, struck, space):
-            left_s.setdefault(Trait.CAUSES_FAILOVER, at_s + space.replaced_s)
+        for need, after_s in _leaves(kind, fault, struck, space).items():
+            left.setdefault(need, at_s + after_s)
         at_s += dice.uniform(*BETWEEN_S)
+    return found
+
+
+_Left = dict[Needed, float]
+"""What earlier faults of a schedule may have left behind -> from when on it is there."""
+
+
+def _likely(
+    kinds: Sequence[Declaration],
+    left: _Left,
+    dice: random.Random,
+    space: Space,
+    seldom: Collection[Act],
+) -> Document:
+    """A fault for which everything is there. After `REDRAWN_AT_MOST` others it is any that was drawn."""
+    for _ in range(REDRAWN_AT_MOST):
+        kind = _kind(kinds, dice)
+        fault = _fault(kind, _target(_there(kind, space, left), dice), dice, 0.0, space)
+        has_all = left.keys() >= set(_needs(fault, space))
+        if has_all and (_act(fault, space.vocabulary) not in seldom or dice.random() < SELDOM):
+            break
+    return fault
+
+
+def _leaves(kind: Declaration, fault: Document, struck: set[str], space: Space) -> Mapping[Needed, float]:
+    """What a fault leaves behind -> so many seconds after its start. Another node leads only after a fault
+    that is long enough for that."""
+    target, traits = str(fault[kind.name]), kind.traits_with(_options_of(kind, fault))
+    found = {need: BETWEEN_S[0] for one in traits for need in (Needed(one), Needed(one, target))}
+    found.pop(Needed(Trait.CAUSES_FAILOVER), None)
+    if _replaces(kind, fault, struck, space):
+        found[Needed(Trait.CAUSES_FAILOVER)] = space.replaced_s
     return found
 
 
@@ -265,9 +338,10 @@ def _replaces(kind: Declaration, fault: Document, struck: set[str], space: Space
     )
 
 
-def _there(kind: Declaration, space: Space, left_s: Mapping[Trait | None, float]) -> list[str]:
-    """The targets that a fault can have by now: some are only there after another fault."""
-    return [one for one in space.targets[kind.name] if one not in LEFT_BY or LEFT_BY[one] in left_s]
+def _there(kind: Declaration, space: Space, left: _Left) -> list[str]:
+    """The targets that a fault can have by now: some are only there after another fault, or find something to
+    change only then. An option may need more."""
+    return [one for one in space.targets[kind.name] if left.keys() >= set(_needs({kind.name: one}, space))]
 
 
 def _struck_by(target: str) -> set[str]:
@@ -352,7 +426,7 @@ def _possible_targets(kind: Declaration, space: Space) -> list[str]:
         for one in kind.targets
         if not one.startswith(("host ", "zone ", "service "))
         and LEFT_BY.get(one) in {None, Trait.CAUSES_FAILOVER}
-        for number in (range(1, space.shards + 1) if " N" in one else (1,))
+        for number in (range(1, space.inventory.shards + 1) if " N" in one else (1,))
     ]
 
 

@@ -10,35 +10,20 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
-
-import yaml
 
 from harness.errors import ExitStatus, UsageError
-from harness.explore.draw import (
-    NOTICED_S,
-    Document,
-    Space,
-    always,
-    draw,
-    single_faults,
-    single_settings,
-    without_fault,
-)
-from harness.explore.promises import expectations
+from harness.explore.draw import Act, Document, Space, acts, always, draw
+from harness.explore.fitting import Ground, Request, Trials, text_of
 from harness.explore.shrink import groups, without
-from harness.model.deployment import Deployment
-from harness.model.results import ScenarioResult, SuiteResult
-from harness.model.scenario import Vocabulary
+from harness.model.results import ScenarioResult
 from harness.model.words import Verdict
-from harness.plan.timeline import Pace
-from harness.presets import inventory_of
 from harness.safe_files import make_folder, write_file
 
-DRAWN, TRIED, SMALLEST = "drawn", "tried.yaml", "smallest.yaml"
+DRAWN, SMALLEST = "drawn", "smallest.yaml"
 """Below the folder of an exploration."""
 DRAWS_AT_MOST = 2000
 """In a row that nobody can run; beyond, nothing fits together here."""
@@ -46,38 +31,8 @@ TOGETHER = 3
 """Drawn schedules for each that sends traffic at a time: the next one starts its nodes while one recovers."""
 TRIES = 3
 """Runs of a smaller schedule, of which one must break; and of the smallest, once it is there."""
-
-
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-"""libyaml's where PyYAML was built with it: ten times as fast."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    kind: str
-    """The topology's."""
-    own_deployment: bool
-    """Somebody's own: its settings stay. Otherwise settings are drawn as well."""
-    shards: int
-    noticed_s: float = 0.0
-    """How long a primary of the deployment is silent until somebody takes it for dead; 0: nobody does."""
-    expect: tuple[str, ...] = ()
-    """`metric: bound`, besides what must hold in every exploration."""
-    minutes: float
-    seed: int
-    vocabulary: Vocabulary
-
-    @classmethod
-    def on(cls, deployment: Deployment, **others: Any) -> Request:
-        """`others`: what a deployment does not say."""
-        inventory = inventory_of(deployment)
-        pace = Pace(deployment.topology, inventory)
-        return cls(
-            kind=deployment.topology.kind,
-            shards=inventory.shards,
-            noticed_s=pace.suspicion_s if inventory.fails_over else 0.0,
-            **others,
-        )
+IN_VAIN = 2
+"""So many times without effect, and never with one: then a fault is drawn seldom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,30 +77,22 @@ class Found:
         return ExitStatus.INCONCLUSIVE if self.undecided == self.runs else ExitStatus.PASSED
 
 
-class Ground(Protocol):
-    """What schedules run on, as an exploration needs it."""
-
-    @property
-    def jobs(self) -> int: ...
-    def why_not(self, file: Path) -> str | None:
-        """Why nobody can run a scenario here; None: it can be run."""
-
-    def run(self, files: Sequence[Path], *, repeat: int) -> SuiteResult: ...
-
-
-def explore(request: Request, ground: Ground, folder: Path, tell: Callable[[str], None]) -> Found:
-    """Draw and run until something breaks or `request.minutes` are over; files go into `folder`.
+def explore(
+    request: Request, space: Space, ground: Ground, folder: Path, tell: Callable[[str], None]
+) -> Found:
+    """Draw from `space` and run until something breaks or `request.minutes` are over; files go into `folder`.
 
     Raises:
-        UsageError: an expectation is wrong, or no schedule fits this topology.
+        UsageError: no schedule fits this topology.
         EnvironmentFailure: the backend cannot work here, or the results cannot be written.
     """
-    return _Exploration(request, ground, folder, tell).go()
+    return _Exploration(request, space, ground, folder, tell).go()
 
 
 @dataclass(slots=True)
 class _Exploration:
     request: Request
+    space: Space
     ground: Ground
     folder: Path
     tell: Callable[[str], None]
@@ -157,6 +104,9 @@ class _Exploration:
     """The folder of the last runs."""
     doubts: dict[str, list[Path]] = field(default_factory=dict)
     """Reason -> the folders of the runs that decided nothing for it."""
+    in_vain: Counter[Act] = field(default_factory=Counter)
+    """How often a fault had no effect, of those that never had one."""
+    effective: set[Act] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.ends_s = time.monotonic() + 60 * self.request.minutes
@@ -166,7 +116,10 @@ class _Exploration:
         documents = self._documents()
         while not self._over():
             batch = dict(next(documents) for _ in range(self._how_many()))
-            broken = [one for one in self._run(list(batch), repeat=1) if one.verdict is Verdict.FAIL]
+            results = self._run(list(batch), repeat=1)
+            for one in results:
+                self._note_effects(one, batch[Path(one.file).resolve()])
+            broken = [one for one in results if one.verdict is Verdict.FAIL]
             if broken:
                 return self._made_smaller(broken[0], batch[Path(broken[0].file).resolve()])
             if not self.interrupted:
@@ -192,66 +145,36 @@ class _Exploration:
 
     def _documents(self) -> Iterator[tuple[Path, Document]]:
         """Scenarios that can be run here, each with the file that holds it."""
-        space = self._space()
         dice, number, refused = random.Random(self.request.seed), 1, 0
         while True:
-            document = draw(space, dice, f"draw {number} of seed {self.request.seed}")
-            file = self._written(f"{number:04}.yaml", document)
-            problem = self.ground.why_not(file)
+            document = draw(self.space, dice, f"draw {number} of seed {self.request.seed}", self._seldom())
+            problem = Trials(self.ground, self.folder).why_not(document)
             if problem is None:
-                yield file, document
+                yield self._written(f"{number:04}.yaml", document), document
                 number, refused = number + 1, 0
                 continue
             refused += 1
             if refused > DRAWS_AT_MOST:
                 raise UsageError(f"explore {self.request.kind}: no drawn schedule can be run here: {problem}")
 
-    def _space(self) -> Space:
-        """What fits this topology is tried once: each setting, and each fault with each of its targets."""
-        space = Space(
-            kind=self.request.kind,
-            own_deployment=self.request.own_deployment,
-            shards=self.request.shards,
-            expect=expectations(self.request.expect, self.request.vocabulary.findings),
-            vocabulary=self.request.vocabulary,
-            noticed_s=max(NOTICED_S, self.request.noticed_s),
-        )
-        if self._tried(without_fault(space)) is not None:  # a single node has no replica that could differ
-            findings = self.request.vocabulary.findings
-            space = replace(space, expect=expectations(self.request.expect, findings, premises=False))
-        if problem := self._tried(without_fault(space)):
-            raise UsageError(f"explore {self.request.kind}: {self._as_it_was_given(problem)}")
-        targets: dict[str, list[str]] = {}
-        problem = "there is none"
-        for kind, target, document in single_faults(space):
-            if target not in targets.get(kind, ()):
-                problem = self._tried(document)
-                if problem is None:
-                    targets.setdefault(kind, []).append(target)
-        if not targets:
-            raise UsageError(f"explore {self.request.kind}: no fault can be run here: {problem}")
-        fitting: dict[str, bool] = {}
-        space = replace(space, targets=targets)
-        for path, document in single_settings(space):
-            fitting[path] = fitting.get(path, True) and self._tried(document) is None
-        settings = tuple(path for path, fits in fitting.items() if fits)
-        return replace(space, settings=settings)
+    def _seldom(self) -> set[Act]:
+        return {act for act, times in self.in_vain.items() if times >= IN_VAIN}
 
-    def _tried(self, document: Document) -> str | None:
-        """Why nobody can run it; None: it can be run."""
-        return self.ground.why_not(self._written(TRIED, document))
-
-    def _as_it_was_given(self, problem: str) -> str:
-        """What is expected came with the command, and only then into a file."""
-        return re.sub(rf"{re.escape(str(self._drawn(TRIED)))}:\d+: expect\.", "--expect ", problem)
+    def _note_effects(self, result: ScenarioResult, document: Document) -> None:
+        """Of a run that was judged. One effect is enough: whoever has none later has its reasons."""
+        if result.judgement is None:
+            return
+        for number, act in enumerate(acts(document, self.request.vocabulary), start=1):
+            if number not in result.without_effect:
+                self.effective.add(act)
+                del self.in_vain[act]
+            elif act not in self.effective:
+                self.in_vain[act] += 1
 
     def _written(self, name: str, document: Document) -> Path:
-        file = self._drawn(name)
-        write_file(file, _text(document))
+        file = (self.folder / DRAWN / name).resolve()
+        write_file(file, text_of(document))
         return file
-
-    def _drawn(self, name: str) -> Path:
-        return (self.folder / DRAWN / name).resolve()
 
     def _run(self, files: Sequence[Path], *, repeat: int) -> Sequence[ScenarioResult]:
         suite = self.ground.run(files, repeat=repeat)
@@ -273,7 +196,7 @@ class _Exploration:
         broken_in = self.suite / broken.run_dir
         smallest, whole = self._smallest(document)
         file = self.folder / SMALLEST
-        write_file(file, _text({**smallest, "name": f"{document['name']}, made smaller"}))
+        write_file(file, text_of({**smallest, "name": f"{document['name']}, made smaller"}))
         again = () if self._over() else self._run([file.resolve()], repeat=TRIES)
         return replace(
             self._found(),
@@ -304,13 +227,13 @@ class _Exploration:
 
     def _first_that_breaks(self, candidates: Sequence[Document | None]) -> tuple[int, Document] | None:
         """Run side by side. One that cannot be run breaks nothing."""
+        trials = Trials(self.ground, self.folder)
         written = {
             self._written(f"smaller-{self.runs:04}-{n}.yaml", one): (n, one)
             for n, one in enumerate(candidates)
-            if one is not None
+            if one is not None and trials.why_not(one) is None
         }
-        files = [file for file in written if self.ground.why_not(file) is None]
-        results = self._run(files, repeat=1) if files else ()
+        results = self._run(list(written), repeat=1) if written else ()
         broken = [written[Path(one.file).resolve()] for one in results if one.verdict is Verdict.FAIL]
         return min(broken, key=lambda one: one[0], default=None)
 
@@ -337,8 +260,3 @@ def _size(document: Document) -> str:
 def _in_general(reason: str) -> str:
     """The same for every run with this reason: without what was last seen, and without the fault's number."""
     return re.sub(r"^fault \d+ ", "fault ", reason.partition("; last seen")[0])
-
-
-def _text(document: Document) -> bytes:
-    text: str = yaml.dump(document, Dumper=_DUMPER, sort_keys=False, width=100)
-    return text.encode()

@@ -113,7 +113,8 @@ class Fill:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         tags = {node: _own_tag(node, scene) for node in nodes}
-        filled = [_fill(node, step, scene, tag=tags[node]) for node in nodes]
+        database = _database(step, scene)
+        filled = [_fill(node, step, scene, database=database, tag=tags[node]) for node in nodes]
         with keeping(step, scene) as kept:
             for node in nodes:
                 kept.enter_context(going_on(partial(_keep_full, node, tags[node], step, scene)))
@@ -154,7 +155,10 @@ def _fill(node: str, step: FaultStep, scene: FaultScene, *, database: int = 0, t
 def _keep_full(node: str, tag: str, step: FaultStep, scene: FaultScene, over: threading.Event) -> None:
     """Until it is healed, or the node goes down: keys without an end, at a rate that leaves others their
     turn."""
-    with suppress(NoAnswer, ErrorReply), own_nodes.connect(scene, node, within_s=_STALL_S) as writing:
+    with (
+        suppress(NoAnswer, ErrorReply),
+        own_nodes.connect(scene, node, database=_database(step, scene), within_s=_STALL_S) as writing,
+    ):
         load = Load(
             keys=_WITHOUT_END,
             value_bytes=int(step.options.get("value", 1024)),
@@ -174,6 +178,11 @@ def _own_tag(node: str, scene: FaultScene) -> str:
     shard = views[node].shard if node in views else scene.plan.node(node).shard
     first, last = scene.plan.inventory.slot_range(shard)
     return next(f"{{{n}}}" for n in count() if first <= slot(str(n)) <= last)
+
+
+def _database(step: FaultStep, scene: FaultScene) -> int:
+    """Keys for the cache lie where the cache lies."""
+    return cache_database(scene.plan) if step.target == "cache" else 0
 
 
 def cache_database(plan: Plan) -> int:

@@ -6,19 +6,30 @@ commands back to back, so nobody can write between the flush and the count.
 
 Traps: not in MULTI. A full instance refuses everything inside it, reads too. And with ASYNC: the data set
 is gone at once everywhere, but without it Redis 8 lets others write before it answers this connection.
+And the kit's own traffic keeps nothing in the cache: a fault has to fill it first.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.fill_cache import cache_database
 from harness.faults.moment import noted
+from harness.model.inventory import Inventory
 from harness.model.plan import Plan
-from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.scenario import Declaration, FaultStep, Needed, Option, OptionType, OptionValue
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import Trait
 from harness.redis_wire import info
+
+
+def _needs(target: str, options: Mapping[str, OptionValue], inventory: Inventory) -> Needed | None:
+    """Keys of the cache, unless the sessions go with it."""
+    node, everything = inventory.cache, options.get("scope") == "all"
+    sessions_too = inventory.shares_cache and (everything or (node and not node.cache_database))
+    return Needed(Trait.FILLS_MEMORY, "cache") if target == "cache" and not sessions_too else None
 
 
 class Flush:
@@ -37,6 +48,7 @@ class Flush:
         ),
         least_for_s=None,
         traits=(Trait.EMPTIES_DATABASE,),
+        needs=_needs,
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

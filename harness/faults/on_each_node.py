@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from harness.errors import NoEffect
+from harness.errors import Interrupted, NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kept import keeping, let_go
 from harness.faults.moment import noted
@@ -46,7 +46,10 @@ def _check_free(step: FaultStep, node: str, scene: FaultScene) -> None:
 def mend(step: FaultStep, effect: Effect, scene: FaultScene, *, proof: Says) -> str:
     let_go(step, scene)
     up = targets.running(effect.targets, scene)
-    return "; ".join(proof(node, scene) for node in up) or "the node is down"
+    try:
+        return "; ".join(proof(node, scene) for node in up) or "the node is down"
+    except Interrupted:  # whoever ends a run does not wait for what follows from the healing
+        return f"undone at {', '.join(up)}, and no longer looked at: the run was stopped"
 
 
 def in_force(effect: Effect, scene: FaultScene) -> bool:

@@ -9,16 +9,25 @@ Effect: the node says the role, and whom it follows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.moment import noted
+from harness.model.inventory import Inventory
 from harness.model.plan import Plan
-from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.scenario import Declaration, FaultStep, Needed, Option, OptionType, OptionValue
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import NodeRole, Trait
 from harness.redis_wire import words
 
 _NOBODY = "nobody"
+
+
+def _needs(target: str, options: Mapping[str, OptionValue], inventory: Inventory) -> Needed | None:  # noqa: ARG001 - the declaration's
+    """Replicas follow the primary from the start; the old primary is one that does not yet."""
+    follows = options.get("to") == "primary" and targets.parse(target).what in targets.REPLICAS
+    return Needed(Trait.UNASKED) if follows else None
 
 
 class Reattach:
@@ -37,13 +46,21 @@ class Reattach:
         ),
         least_for_s=None,
         traits=(Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA, Trait.UNASKED),
+        needs=_needs,
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
         if plan.inventory.clustered:
             return "REPLICAOF is refused in a cluster"
-        if step.options.get("to") == "primary" and targets.parse(step.target).what == "primary":
-            return "a node cannot follow itself"
+        target, to = targets.parse(step.target), step.options.get("to")
+        if target.what == "primary" and to != "replica":
+            return "a node cannot follow itself" if to == "primary" else "a primary follows nobody already"
+        if (
+            target.what != "primary"
+            and to == "replica"
+            and len(targets.session_nodes(plan, target.shard)) < 3
+        ):
+            return f"shard {target.shard} has no second replica that it could follow"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:

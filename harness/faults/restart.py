@@ -10,6 +10,7 @@ at which the new process first answered. Proof in both cases: a new run_id.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.clock import WaitExpired, wait_until
@@ -18,9 +19,10 @@ from harness.faults import own_nodes, targets
 from harness.faults.first_answer import awaited
 from harness.faults.last_answer import watched
 from harness.faults.moment import noted
+from harness.model.inventory import Inventory
 from harness.model.persistence import keys_back
 from harness.model.plan import Plan
-from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.scenario import Declaration, FaultStep, Needed, Option, OptionType, OptionValue
 from harness.model.seams import Changeable, Effect, FaultScene, Machine, Movable
 from harness.model.words import NodeRole, Trait
 from harness.redis_wire import info
@@ -35,6 +37,11 @@ class _Restarted:
     proof: str
     at_us: int
     error_us: int
+
+
+def _needs(target: str, options: Mapping[str, OptionValue], inventory: Inventory) -> Needed | None:  # noqa: ARG001 - the declaration's
+    """An address that is free again, where somebody is to come back at one."""
+    return Needed(Trait.LEAVES_ADDRESS) if options.get("address") == _ABANDONED else None
 
 
 class Restart:
@@ -80,6 +87,7 @@ class Restart:
         ),
         least_for_s=None,
         traits=(Trait.STARTS_PROCESS, Trait.ENDS_UNWARNED, Trait.CAUSES_FAILOVER),
+        needs=_needs,
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
@@ -89,9 +97,9 @@ class Restart:
             return "what a Compose project's nodes are started with is said by the project; change its files"
         if step.options.get("engine") and not machine.programs:
             return "a container comes back with its image; nodes as processes can change their engine"
-        if step.options.get("redis") and "sentinel" in step.target:
+        if step.options.get("redis") and _without_data(step, plan):
             return "redis: its directives are for nodes with data"
-        if step.options.get("address", _SAME) != _SAME and (reason := _why_not_moved(step, machine)):
+        if step.options.get("address", _SAME) != _SAME and (reason := _why_not_moved(step, plan, machine)):
             return f"address: {reason}"
         return targets.fits(step, plan)
 
@@ -155,13 +163,20 @@ def _change(node: str, step: FaultStep, scene: FaultScene) -> str:
     return f", started with {', '.join(lines)}" if lines else ""
 
 
-def _why_not_moved(step: FaultStep, machine: Machine) -> str | None:
+def _why_not_moved(step: FaultStep, plan: Plan, machine: Machine) -> str | None:
     if not machine.programs:
         return "containers of a run keep theirs; `recreate` in your own Compose project shows others"
     if not machine.network_faults:
         return f"nodes need networks of their own: {machine.why_no_network_faults}"
-    without_data = {"sentinel", "sentinels", "everything"} & set(step.target.split())
-    return "sentinels and proxies keep theirs" if without_data else None
+    return "sentinels and proxies keep theirs" if _without_data(step, plan) else None
+
+
+def _without_data(step: FaultStep, plan: Plan) -> bool:
+    """A sentinel or a proxy may be among its targets."""
+    words = set(step.target.split())
+    voters = not words.isdisjoint(targets.VOTERS) and not plan.inventory.clustered
+    several = {"everything", "host", "zone"} & words and (plan.sentinels() or plan.inventory.proxies)
+    return bool({"sentinel", "sentinels"} & words or voters or several)
 
 
 def _moved(node: str, step: FaultStep, scene: FaultScene) -> str:

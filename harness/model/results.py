@@ -114,6 +114,8 @@ class ScenarioResult:
     """As in the plan: what the command that repeats it must say besides the file and the seed."""
     came_up: bool = True
     """False: a deployment of somebody's own did not, so that there is no history, and the verdict is FAIL."""
+    without_effect: tuple[int, ...] = ()
+    """The faults whose effect was not observed, by number."""
     start_that_never_came: str = ""
     """A fault waited for its start in vain, in a sentence: the same plan would wait for the same."""
     log_tail: str = ""

@@ -9,6 +9,7 @@ from itertools import chain
 
 from harness.model.deployment import Deployment
 from harness.model.finding_kind import Measure
+from harness.model.inventory import Inventory
 from harness.model.times import FOREVER
 from harness.model.words import Arrivals, OperationKind, Phase, Shows, Trait
 
@@ -64,6 +65,19 @@ class Option:
     may have no effect alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What kind of fault has to come before another one, for that to change anything."""
+
+    trait: Trait
+    target: str = ""
+    """On this target; empty: on any."""
+
+    def left_by(self, traits: Collection[Trait], target: str) -> bool:
+        """Whether a fault with these traits, on this target, is one."""
+        return self.trait in traits and self.target in {"", target}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """What the scenario reader must know of a fault or a behaviour, without importing its code."""
@@ -79,6 +93,9 @@ class Declaration:
     """Faults: the shortest `for:` that it can keep; None: it is over at once, with nothing to heal."""
     wrong: Callable[[Mapping[str, OptionValue]], str | None] = lambda _: None
     """Faults: why its options, each of them legal, make no sense on any deployment; None: they do."""
+    needs: Callable[[str, Mapping[str, OptionValue], Inventory], Needed | None] = lambda *_: None
+    """Faults: what has to come before it on this target with these options, where it finds nothing to change
+    unless an application of somebody's own sees to that; None: nothing."""
     kind: OperationKind | None = None
     """Behaviours: what its operations count as."""
     traffic: Mapping[str, float] = field(default_factory=dict)

@@ -468,7 +468,8 @@ class Spoilable(Protocol):
 
     def obstruct(self, node: str) -> None:
         """Put something in the place of its snapshot that no file can take: a folder with a file in it. The
-        snapshot that is there is kept, as a full volume keeps it."""
+        snapshot that is there is kept, as a full volume keeps it, and a process that is started meanwhile
+        reads it."""
         ...
 
     def clear(self, node: str) -> None:

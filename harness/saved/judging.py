@@ -18,7 +18,7 @@ from harness import history
 from harness.checks.columns.arrays import give_back
 from harness.checks.judge import judge
 from harness.checks.verdict.conclusion import why_clause
-from harness.checks.verdict.evidence import start_that_never_came
+from harness.checks.verdict.evidence import start_that_never_came, without_effect
 from harness.checks.verdict.story import stories
 from harness.faults import FAULTS
 from harness.history.files import without_collections
@@ -85,7 +85,12 @@ def _judge(directory: Path) -> ScenarioResult:
     judged = ScenarioResult.judged(
         past.plan, past.opening, judgement, why=why_clause(judgement), stories=_stories(past, judgement)
     )
-    result = replace(judged, run_dir=directory.name, start_that_never_came=start_that_never_came(past))
+    result = replace(
+        judged,
+        run_dir=directory.name,
+        without_effect=tuple(step.number for step in without_effect(past)),
+        start_that_never_came=start_that_never_came(past),
+    )
     for name, value in zip(_DATA, (judgement.findings, judgement.metrics), strict=True):
         write_file(directory / name, _pretty(value))
     write_file(directory / "index.html", page(result, past, node_logs(directory, past)).encode())

@@ -24,6 +24,7 @@ from harness.model.fit import (
 from harness.model.scenario import (
     Declaration,
     FaultStep,
+    Needed,
     Option,
     OptionType,
     OptionValue,
@@ -102,6 +103,12 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
         if left_by and not any(left_by in other.traits for other in steps):
             missing = _that_leaves(left_by, around)
             problems.add(item, path, f"no node is {step.target} at that time: no {missing} comes before")
+        if (needed := _needed(step, around)) and not any(
+            needed.left_by(other.traits, other.target) for other in steps
+        ):
+            where = f" on {needed.target}" if needed.target else ""
+            missing = _that_leaves(needed.trait, around)
+            problems.add(item, path, f"it would change nothing: no {missing}{where} comes before")
         steps += _turns(replace(step, start=_renumbered(step.start, numbers)), read, len(steps))
         numbers.append(len(steps))
     if len(steps) > FAULTS_MAX:
@@ -109,10 +116,35 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
     return tuple(steps)
 
 
+def _needed(step: FaultStep, around: Surroundings) -> Needed | None:
+    """What has to come before, where no application of somebody's own may have seen to that."""
+    if around.workload.application or around.deployment.guest is not None:
+        return None
+    return around.vocabulary.faults[step.kind].needs(step.target, step.options, around.inventory)
+
+
 def _that_leaves(trait: Trait, around: Surroundings) -> str:
-    """What kind of fault has this trait: by name, where only a few have it."""
-    names = [name for name, one in around.vocabulary.faults.items() if trait in one.traits]
+    """What kind of fault has this trait: by name, where only a few have it, and with the option that gives it
+    the trait."""
+    names = [
+        name + with_option
+        for name, one in around.vocabulary.faults.items()
+        for with_option in _gives(trait, one)
+    ]
     return " or ".join(names) if len(names) <= NAMED_AT_MOST else f"fault that {trait}"
+
+
+def _gives(trait: Trait, fault: Declaration) -> list[str]:
+    """What has to be written besides a fault's name, for it to have a trait; empty: it never has."""
+    if trait in fault.traits:
+        return [""]
+    words = [
+        f"{option.name}: {word}"
+        for option in fault.options
+        for word, traits in option.traits.items()
+        if trait in traits
+    ]
+    return [f" with {words[0]}"] if words else []
 
 
 def read_fault(item: tree.Node, number: int, around: Surroundings, problems: Problems) -> FaultStep | None:

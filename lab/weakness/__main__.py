@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from harness.errors import ExitStatus
-from harness.explore import Found, Request, explore
+from harness.explore import Found, Request, explore, fitting
 from harness.explore.promises import NEVER
 from harness.model.words import BackendKind, TopologyKind
 from harness.report import terminal
@@ -105,7 +105,7 @@ def explored(weakness: Weakness, given: argparse.Namespace) -> tuple[Found, Told
     )
     print(f"{weakness.label}: seed {given.seed}, {given.minutes:g} min", flush=True)
     told = Told()
-    return explore(request, nodes, folder, told.tell), told
+    return explore(request, fitting(request, nodes, folder), nodes, folder, told.tell), told
 
 
 def row_of(weakness: Weakness, found: Found, told: Told) -> Row:

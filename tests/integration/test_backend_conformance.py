@@ -27,7 +27,7 @@ from harness.model.seams import Backend, Spoilable, Topology
 from harness.model.words import BackendKind, NodeRole, TopologyKind
 from harness.presets import of_topology
 from harness.redis_wire import blocking
-from harness.redis_wire.protocol import NoAnswer
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.topology.backends import backend_of
 from harness.topology.base import state_files
 from harness.topology.base.control import command, connect
@@ -494,6 +494,11 @@ def test_a_held_topology_outlives_its_owner(backend: Backend, tmp_path: Path) ->
     assert command(again, "redis-1", "DBSIZE") == 1, "a node's data survive its process"
     assert isinstance(again, Spoilable)
     again.obstruct("redis-1")
+    again.kill("redis-1")
+    again.start("redis-1")
+    assert command(again, "redis-1", "DBSIZE") == 1, "a full volume can be read"
+    with pytest.raises(ErrorReply):
+        command(again, "redis-1", "SAVE")
     again.kill("redis-1")
     again.clear("redis-1")
     again.start("redis-1")

@@ -177,15 +177,19 @@ def _recording(history: History) -> Iterator[Gap]:
 
 def _faults(history: History) -> Iterator[Gap]:
     """Where only some of them took effect, what they did is proved, and the others might have done more."""
-    took_effect = {event.fault for event in history.events if event.name == "effect"}
-    steps = history.plan.scenario.faults
-    affects = Affects.ALL if took_effect.isdisjoint(step.number for step in steps) else Affects.UPPER
-    for step in steps:
-        if step.number not in took_effect:
-            yield Gap(affects, _no_effect(step, history))
+    missing = without_effect(history)
+    affects = Affects.ALL if len(missing) == len(history.plan.scenario.faults) else Affects.UPPER
+    for step in missing:
+        yield Gap(affects, _no_effect(step, history))
     for event in history.events:
         if event.name == "heal-failed":
             yield Gap(Affects.AUDIT, f"{event.source} could not be healed: {event.detail}")
+
+
+def without_effect(history: History) -> tuple[FaultStep, ...]:
+    """The faults whose effect was not observed."""
+    took_effect = {event.fault for event in history.events if event.name == "effect"}
+    return tuple(step for step in history.plan.scenario.faults if step.number not in took_effect)
 
 
 def _no_effect(step: FaultStep, history: History) -> str:
@@ -200,14 +204,14 @@ def start_that_never_came(history: History) -> str:
     that were to follow them. The same plan would wait for the same; an effect that failed may come next
     time."""
     named = {name: {one.fault for one in history.events if one.name == name} for name in _OF_FAULTS}
-    missing = [one for one in history.plan.scenario.faults if one.number not in named["effect"]]
+    missing = without_effect(history)
     if any(one.number in named["requested"] for one in missing):
         return ""
     waited = [one for one in missing if one.number in named["no-effect"]]
     return _no_effect(waited[0], history) if waited else ""
 
 
-_OF_FAULTS = ("requested", "effect", "no-effect")
+_OF_FAULTS = ("requested", "no-effect")
 
 
 def _traffic(facts: Facts) -> Iterator[Gap]:

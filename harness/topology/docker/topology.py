@@ -103,6 +103,8 @@ class DockerTopology:
         self._at_the_end = contextlib.ExitStack()
         self._full: set[str] = set()
         """Nodes whose volume is full."""
+        self._obstructed: set[str] = set()
+        """Nodes that can write no snapshot."""
         self._beside_command = False
         """A command that somebody runs has an address of its own on the nodes' network."""
 
@@ -412,6 +414,9 @@ class DockerTopology:
             raise EnvironmentFailure(
                 f"{node}: expected it to be stopped before it is started, found it running"
             )
+        obstructed = node in self._obstructed
+        if obstructed:  # a full volume can be read
+            self.clear(node)
         if empty:
             daemon.put_file(container, compose.DATA_DIRECTORY, "empty")
         with translated(f"starting {node}"):
@@ -420,6 +425,8 @@ class DockerTopology:
             self.refuse_writes(node)
         self.links.restore(node)
         self._until_it_answers(node)
+        if obstructed:
+            self.obstruct(node)
 
     def change(self, node: str, *, lines: Sequence[str] = (), engine: str | None = None) -> None:  # noqa: ARG002
         container = self._inspected(node)
@@ -450,6 +457,7 @@ class DockerTopology:
             full_volume.allow(pid, node)
 
     def obstruct(self, node: str) -> None:
+        self._obstructed.add(node)
         self._carried_out(
             node,
             f"if [ -f {_SNAPSHOT} ]; then mv {_SNAPSHOT} {_KEPT}; fi; "
@@ -457,6 +465,7 @@ class DockerTopology:
         )
 
     def clear(self, node: str) -> None:
+        self._obstructed.discard(node)
         if not self.state(node).running:  # its next start does it
             daemon.put_file(self._inspected(node), compose.DATA_DIRECTORY, "clear")
             return

@@ -150,10 +150,15 @@ class ProcessTopology:
             raise EnvironmentFailure(
                 f"{node}: expected it to be stopped before it is started, found it running"
             )
+        obstructed = self._snapshot(node).is_dir()
+        if obstructed:  # a full volume can be read
+            self.clear(node)
         if empty:
             self._empty(node)
         self._spawn(node)
         self._await_answer(node)
+        if obstructed:
+            self.obstruct(node)
 
     def change(self, node: str, *, lines: Sequence[str] = (), engine: str | None = None) -> None:
         file = self._configuration_file(self.plan.node(node))
@@ -194,14 +199,14 @@ class ProcessTopology:
         self._servers[node].allow_writes()
 
     def obstruct(self, node: str) -> None:
-        place = self._folder(node) / "data" / SNAPSHOT_FILE
+        place = self._snapshot(node)
         if place.is_file():
             place.rename(place.with_name(KEPT_SNAPSHOT_FILE))
         place.mkdir(exist_ok=True)
         (place / "full").touch()
 
     def clear(self, node: str) -> None:
-        place = self._folder(node) / "data" / SNAPSHOT_FILE
+        place = self._snapshot(node)
         if not place.is_dir():
             return
         shutil.rmtree(place)
@@ -354,6 +359,9 @@ class ProcessTopology:
 
     def _folder(self, node: str) -> Path:
         return self.directory / "nodes" / node
+
+    def _snapshot(self, node: str) -> Path:
+        return self._folder(node) / "data" / SNAPSHOT_FILE
 
     def _configuration_file(self, node: NodePlan) -> Path:
         return self._folder(node.name) / _FILES.get(node.role, "redis.conf")

@@ -21,14 +21,17 @@ from harness.explore import ground as explore_ground
 from harness.explore.draw import (
     FAULTS_AT_MOST,
     NOTICED_S,
+    Act,
     Document,
     Space,
+    acts,
     always,
     draw,
     single_faults,
     single_settings,
 )
-from harness.explore.exploring import TRIES, Found, Request, explore
+from harness.explore.exploring import IN_VAIN, TRIES, Found, _Exploration, explore
+from harness.explore.fitting import Request, fitting
 from harness.explore.promises import NEVER, expectations
 from harness.explore.shrink import groups, without
 from harness.model.results import ScenarioResult, SuiteResult
@@ -39,11 +42,13 @@ from harness.running.ground import Ground
 from harness.running.vocabulary import shipped
 from tests.builders_results import result, suite
 from tests.builders_scenario import GOOD, read
+from tests.fakes import make_plan
 
+INVENTORY = make_plan(TopologyKind.SENTINEL).inventory
 SPACE = Space(
     kind="sentinel",
     own_deployment=False,
-    shards=1,
+    inventory=INVENTORY,
     expect=expectations((), shipped().findings),
     vocabulary=shipped(),
     targets={
@@ -184,6 +189,37 @@ def test_an_old_primary_is_there_after_a_failover_only() -> None:
                     and _ms(fault["after"]) >= _ms(one["after"]) + REPLACED_MS
                     for one in faults[:number]
                 )
+    assert seen
+
+
+@pytest.mark.parametrize(
+    ("kind", "later", "first"),
+    [
+        (TopologyKind.SPLIT, {"flush": "cache"}, {"fill cache": "cache"}),
+        (TopologyKind.SENTINEL, {"reattach": "replica", "to": "primary"}, {"hand over": "primary"}),
+        (TopologyKind.SENTINEL, {"restart": "replica", "address": "abandoned"}, {"restart": "replica"}),
+    ],
+)
+def test_what_would_change_nothing_comes_after_what_it_needs(
+    kind: TopologyKind, later: Document, first: Document
+) -> None:
+    """An empty cache has nothing to flush, and a replica that follows the primary stays where it is."""
+    targets: dict[str, list[str]] = {"pause": ["replica"]}
+    for one in (later, first):
+        name, target = next(iter(one.items()))
+        targets.setdefault(name, []).append(target)
+    space = replace(SPACE, inventory=make_plan(kind).inventory, targets=targets)
+    seen = 0
+    for seed in range(300):
+        faults = drawn(seed, space)["faults"]
+        for n, fault in enumerate(faults):
+            if later.items() <= fault.items():
+                seen += 1
+                before = [
+                    one for one in faults[:n] if first.items() <= one.items() and one.get("address") != "same"
+                ]
+                assert before or any("reattach" in one for one in faults[:n])
+                assert _ms(faults[n - 1]["after"]) < _ms(fault["after"])
     assert seen
 
 
@@ -381,12 +417,12 @@ def explored(ground: Scripted, folder: Path, *, minutes: float = 1, seed: int = 
     request = Request(
         kind=TopologyKind.SENTINEL,
         own_deployment=False,
-        shards=1,
+        inventory=INVENTORY,
         minutes=minutes,
         seed=seed,
         vocabulary=FEW,
     )
-    return explore(request, ground, folder, told.append), told
+    return explore(request, fitting(request, ground, folder), ground, folder, told.append), told
 
 
 def needs(*wanted: str) -> Callable[[Document], bool]:
@@ -504,6 +540,74 @@ def test_a_wrong_expectation_is_said_where_it_was_written(tmp_path: Path) -> Non
 
     with pytest.raises(UsageError, match=r"^explore sentinel: --expect lost-writ: unknown metric$"):
         explored(Strict(lambda _: False), tmp_path)
+
+
+def test_what_is_wrong_is_said_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And no word of runs that start."""
+    given = Namespace(
+        target=["single"], minutes=1, seed=1, set=[], engine=None, expect=["lost-writ: 0"],
+        backend="process", jobs=1, out=str(tmp_path),
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"--expect lost-writ"):
+        carry_out(given)
+    assert capsys.readouterr().out == ""
+
+
+def test_folder_of_what_was_drawn_has_what_ran_and_nothing_else(tmp_path: Path) -> None:
+    """What was only tried, to see whether it fits, has left nothing anywhere."""
+    ground = Scripted(needs("kill", "isolate"))
+    explored(ground, tmp_path)
+    drawn_files = [_read(file) for file in sorted((tmp_path / "drawn").iterdir())]
+    assert all(one in ground.ran for one in drawn_files)
+    assert len(drawn_files) > 1
+    assert {one.name for one in tmp_path.iterdir()} == {"drawn", "smallest.yaml"}
+
+
+def test_what_had_no_effect_is_drawn_seldom() -> None:
+    """Not never: it may have an effect beside other faults."""
+    act = ("pause", "replica", ())
+
+    def times(*seldom: Act) -> int:
+        documents = [draw(SPACE, random.Random(seed), "one", seldom) for seed in range(300)]
+        return sum(one == act for document in documents for one in acts(document, FEW))
+
+    assert 0 < times(act) < times() / 3
+    assert times(("pause", "replica", (("with", "web-1"),))) == times()
+
+
+def test_same_results_lead_to_the_same_draws(tmp_path: Path) -> None:
+    """And other results to others: what had no effect is drawn seldom for the rest of an exploration."""
+
+    class Idle(Scripted):
+        def _result(self, file: Path) -> ScenarioResult:
+            return replace(super()._result(file), without_effect=tuple(range(1, 7)))
+
+    def ran(kind: type[Scripted], name: str) -> list[Document]:
+        ground = kind(lambda _: False, interrupted_after=14)
+        explored(ground, tmp_path / name)
+        return ground.ran[:14]
+
+    idle = ran(Idle, "idle")
+    assert ran(Idle, "again") == idle != ran(Scripted, "usual")
+
+
+def test_effect_that_came_once_keeps_a_fault_in_the_draws(tmp_path: Path) -> None:
+    """It was in vain for a reason of that run."""
+    request = Request(
+        kind="sentinel", own_deployment=False, inventory=INVENTORY, minutes=1, seed=1, vocabulary=FEW
+    )
+    exploration = _Exploration(request, SPACE, Scripted(lambda _: False), tmp_path, lambda _: None)
+    document = {**drawn(1), "faults": [{"after": "2s", "pause": "replica", "for": "1s"}]}
+    [act] = acts(document, FEW)
+    made = result()
+    without = replace(made, without_effect=(1,))
+    seen = []
+    for one in (*[without] * IN_VAIN, made, *[without] * IN_VAIN):
+        exploration._note_effects(one, document)
+        seen.append(act in exploration._seldom())
+    assert seen == [*[False] * (IN_VAIN - 1), True, *[False] * (IN_VAIN + 1)]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from harness.clock import wait_until
 from harness.errors import NoEffect
 from harness.faults import FAULTS, fail_snapshots, hold_syncs, slow_readers
 from harness.model.plan import Plan
+from harness.model.scenario import Needed
 from harness.model.seams import Effect, Machine
-from harness.model.words import BackendKind, NodeRole, TopologyKind
+from harness.model.words import BackendKind, NodeRole, TopologyKind, Trait
 from harness.redis_wire import clients
 from harness.redis_wire.protocol import ErrorReply
 from tests.fakes import FakeNode, FakeWorld, fake_world, make_plan, step
@@ -435,6 +436,17 @@ def test_fail_snapshots_that_lets_one_through_has_no_effect(world: FakeWorld) ->
 
 
 @pytest.mark.parametrize("kind", ["fail snapshots", "fill volume"])
+def test_fault_that_ends_with_the_run_is_healed(world: FakeWorld, kind: str) -> None:
+    """Whoever stops a run does not wait for a snapshot; that says nothing against the healing."""
+    effect = inject(world, kind)
+    world.scene = replace(world.scene, stopping=lambda: True)
+    told = FAULTS[kind].heal(step(kind), effect, world.scene)
+    assert told == "undone at redis-1, and no longer looked at: the run was stopped"
+    assert not redis_1(world).obstructed
+    assert not redis_1(world).full
+
+
+@pytest.mark.parametrize("kind", ["fail snapshots", "fill volume"])
 def test_node_has_such_a_fault_once(world: FakeWorld, kind: str) -> None:
     """The end of the first would be the end of both; afterwards it can be done again."""
     first, second = step(kind), replace(step(kind), number=2)
@@ -582,6 +594,40 @@ def test_reshard_that_is_not_believed_has_no_effect(cluster: FakeWorld) -> None:
 VALKEY, REDIS = "valkey-9.1", "redis-7.0"
 
 
+@pytest.mark.parametrize(("replicas", "reason"), [(1, "no second replica that it could follow"), (2, "None")])
+def test_reattach_to_a_replica_needs_another_one(replicas: int, reason: str) -> None:
+    """A replica follows no other where there is none; the primary can follow the only one."""
+    plan = make_plan(replicas=replicas)
+    for target, said in (("replica", reason), ("the old primary", reason), ("primary", "None")):
+        asked = step("reattach", target, options={"to": "replica"})
+        after = replace(
+            plan, scenario=replace(plan.scenario, faults=(replace(step("kill"), number=0), asked))
+        )
+        assert said in str(FAULTS["reattach"].fits(asked, after, MACHINE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "options", "topology", "needed"),
+    [
+        ("flush", "cache", {"scope": "database"}, TopologyKind.SHARED, Needed(Trait.FILLS_MEMORY, "cache")),
+        ("flush", "cache", {"scope": "all"}, TopologyKind.SHARED, None),
+        ("flush", "cache", {"scope": "all"}, TopologyKind.SPLIT, Needed(Trait.FILLS_MEMORY, "cache")),
+        ("flush", "sessions", {"scope": "database"}, TopologyKind.SPLIT, None),
+        ("reattach", "shard 1 replica", {"to": "primary"}, TopologyKind.SENTINEL, Needed(Trait.UNASKED)),
+        ("reattach", "the old primary", {"to": "primary"}, TopologyKind.SENTINEL, None),
+        ("reattach", "replica", {"to": "nobody"}, TopologyKind.SENTINEL, None),
+        ("restart", "replica", {"address": "new"}, TopologyKind.SENTINEL, None),
+        ("restart", "replica", {"address": "abandoned"}, TopologyKind.SENTINEL, Needed(Trait.LEAVES_ADDRESS)),
+    ],
+)
+def test_fault_says_what_has_to_come_before_it(
+    kind: str, target: str, options: dict[str, str], topology: TopologyKind, needed: Needed | None
+) -> None:
+    """For it to find something that it changes."""
+    declared, plan = FAULTS[kind].declaration, make_plan(topology, cache_database=1)
+    assert declared.needs(target, options, plan.inventory) == needed
+
+
 def of_engine(engine: str) -> Plan:
     plan = make_plan()
     deployment = replace(plan.scenario.deployment, engine=engine)
@@ -596,6 +642,7 @@ def of_engine(engine: str) -> Plan:
         ("hand over", {"force": True}, make_plan(), "add `to: replica`"),
         ("hand over", {}, make_plan(TopologyKind.SINGLE), "no replica to hand over to"),
         ("reattach", {"to": "primary"}, make_plan(), "cannot follow itself"),
+        ("reattach", {"to": "nobody"}, make_plan(), "follows nobody already"),
         ("occupy", {"keys": 5}, make_plan(), "only for `with: keys`"),
         ("monitor", {"readers": 0}, make_plan(), "expected 1 to 200"),
         ("slow readers", {"readers": 101}, make_plan(), "expected 1 to 100"),

@@ -1307,6 +1307,28 @@ def test_fits_names_what_is_missing(
     assert reason in str(FAULTS[kind].fits(step(kind, target), plan, machine))
 
 
+@pytest.mark.parametrize(
+    ("target", "plan", "moves"),
+    [
+        ("replica", make_plan(), True),
+        ("all nodes", make_plan(), True),
+        ("minority", make_plan(), False),
+        ("majority", make_plan(), False),
+        ("minority", make_plan(TopologyKind.CLUSTER), True),
+        ("everything", make_plan(TopologyKind.CLUSTER), True),
+        ("everything", make_plan(), False),
+        ("host of primary", on_hosts(make_plan()), False),
+        ("sentinel", make_plan(), False),
+    ],
+)
+def test_only_what_holds_data_can_move(target: str, plan: Plan, *, moves: bool) -> None:
+    """Where a sentinel may be among the targets, it is said before the run."""
+    able = replace(MACHINE, programs=True)
+    for options in ({"address": "new"}, {"redis": "appendonly yes"}):
+        reason = FAULTS["restart"].fits(step("restart", target, options=options), plan, able)
+        assert (reason is None) is moves
+
+
 @pytest.mark.parametrize("to", [1, 9])
 def test_slots_move_to_another_shard_that_exists(to: int) -> None:
     """The reason says which do."""

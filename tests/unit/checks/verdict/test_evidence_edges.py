@@ -12,7 +12,14 @@ from harness.checks.facts.clock_drift import drift_of
 from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.host_lateness import Lateness, Waits
 from harness.checks.promises.loss_budget import Excess
-from harness.checks.verdict.evidence import Affects, Evidence, Gap, start_that_never_came, weigh
+from harness.checks.verdict.evidence import (
+    Affects,
+    Evidence,
+    Gap,
+    start_that_never_came,
+    weigh,
+    without_effect,
+)
 from harness.model.finding_kind import Limit
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
@@ -194,7 +201,11 @@ def test_start_that_never_came(events: str, in_vain: str) -> None:
         Event(source="fault", name=one.split()[1], t_us=us(11.0), fault=int(one[0]), detail=one)
         for one in events.split(", ")
     )
-    assert start_that_never_came(replace(history, events=said)) == in_vain
+    past = replace(history, events=said)
+    assert start_that_never_came(past) == in_vain
+    assert [step.number for step in without_effect(past)] == [
+        n for n in (1, 2, 3) if f"{n} effect" not in events
+    ]
 
 
 def test_traffic_must_have_got_through_before_and_been_sent_under_the_fault() -> None:
