@@ -106,6 +106,7 @@ def run(asked: RunRequest, display: Display, warn: Callable[[str], None]) -> Sui
             second_runs=asked.second_runs,
             command=asked.command,
             matrix=asked.choice.matrix,
+            shard=asked.shard,
             enough=partial(sure_enough, asked.until_sure) if asked.until_sure else nothing_is_enough,
         ),
         display,

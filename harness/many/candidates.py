@@ -72,8 +72,8 @@ class Candidate:
 
     @property
     def undecided(self) -> tuple[Cell, ...]:
-        """Of which no run was decided: nothing is known of them."""
-        return tuple(one for one in self.cells if not one.kept.runs)
+        """Of which some run decided nothing; of those with none that did, nothing is known."""
+        return tuple(one for one in self.cells if one.undecided)
 
 
 def candidates_of(cells: Sequence[Cell]) -> tuple[Candidate, ...]:

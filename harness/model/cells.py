@@ -75,6 +75,12 @@ class Cell:
         return sum(one.judgement is not None and bool(one.judgement.metrics.starved) for one in self.runs)
 
     @property
+    def undecided(self) -> tuple[ScenarioResult, ...]:
+        """The runs that ran, or were to, and decided nothing."""
+        decided = {Verdict.PASS, Verdict.FAIL, Verdict.SKIPPED}
+        return tuple(one for one in self.runs if one.verdict not in decided)
+
+    @property
     def odd(self) -> tuple[ScenarioResult, ...]:
         """The runs that were not kept."""
         return tuple(one for one in self.runs if one.verdict is Verdict.FAIL)

@@ -251,6 +251,9 @@ class SuiteResult:
     command made it, or it is from before they were kept."""
     matrix: str = ""
     """What its matrix runs in every combination, as a fingerprint; empty: no matrix, or none was kept."""
+    shards: tuple[tuple[int, int], ...] = ()
+    """(2, 3): it is the second third of the runs; several: of shards that were merged, while some are
+    missing. None: it has all of its runs."""
     verdict: Verdict
     exit_code: int
     results: tuple[ScenarioResult, ...] = field(default_factory=tuple)

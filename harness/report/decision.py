@@ -31,6 +31,8 @@ FIGURES = (
 )
 """Title of the column, name of the figure."""
 
+_SHOWN = 5
+"""Of the runs of a cell that decided nothing."""
 LATE = "late machine"
 """In the place of a figure."""
 
@@ -129,8 +131,15 @@ def _weakness(cell: Cell) -> str:
 
 
 def _undecided(cell: Cell) -> str:
-    """Why, of its first run; the others are among the runs."""
-    return one_line(": ".join(filter(None, [cell.first.name, cell.first.why])))
+    """How many of its runs, which they are, and why."""
+    why = [
+        ": ".join(filter(None, [one.run_dir or f"seed {one.seed}", one.why or next(iter(one.reasons), "")]))
+        for one in cell.undecided
+    ]
+    more = f"; and {len(why) - _SHOWN} more" if len(why) > _SHOWN else ""
+    return one_line(
+        f"{cell.first.name}, {len(why)} of {len(cell.runs)} runs: {'; '.join(why[:_SHOWN])}{more}"
+    )
 
 
 def in_short(candidates: Sequence[Candidate]) -> list[str]:

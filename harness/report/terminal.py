@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -21,7 +22,11 @@ from harness.report.console import console_on
 from harness.report.explain import explain, needs_explaining
 from harness.report.table import blocks, table
 from harness.report.words import seconds, verdict_word
+from harness.safe_files import is_file
 from harness.visible import one_line, visible
+
+_FILES = ("index.html", "summary.json", "junit.xml")
+"""Of a suite's folder; where the disk is full, some are missing."""
 
 
 def display(stream: TextIO) -> Display:
@@ -157,8 +162,11 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
             console.print()
     for reason in _missing(suite):
         console.print(Text(f"skipped: {reason}"), soft_wrap=True)
-    where = f"results: {one_line(suite.directory)}/index.html · summary.json · junit.xml"
-    console.print(where, highlight=False, soft_wrap=True)
+    there = " · ".join(name for name in _FILES if is_file(Path(suite.directory, name)))
+    where = (
+        f"{one_line(suite.directory)}/{there}" if there else f"{one_line(suite.directory)}, without a report"
+    )
+    console.print(f"results: {where}", highlight=False, soft_wrap=True)
     console.print(f"exit status {suite.exit_code}: {suite.comes_to}", highlight=False)
 
 

@@ -87,7 +87,7 @@ def choice_of_matrix(matrix: Matrix, repeat: int | None) -> Choice:
         vary=[Varied(path=path, values=values) for path, values in matrix.vary.items()],
         repeat=repeat or matrix.repeat,
     )
-    return replace(choice, matrix=matrix.fingerprint, matrix_file=matrix.file)
+    return replace(choice, matrix=matrix.fingerprint, places=matrix.places)
 
 
 def sorted_out(

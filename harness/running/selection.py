@@ -7,8 +7,8 @@ deployments or on several engines.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from itertools import product
@@ -82,8 +82,8 @@ class Choice:
     """`service=image`, for deployments that are Compose projects."""
     matrix: str = ""
     """The fingerprint of the matrix file that names all this; empty: none does."""
-    matrix_file: str = ""
-    """That file, for what is wrong with a setting in it."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """`vary.deployment.timing` -> where that file says it, for what is wrong with it."""
 
     def variations(self) -> tuple[Variation, ...]:
         deployments, engines = (
@@ -310,7 +310,8 @@ def _as_asked(line: str, choice: Choice) -> str:
         line = f"{key[1]}: unknown key {key['key']!r}; did you mean {near[0]!r}?{line[key.end() :]}"
     settings = dict.fromkeys((one.partition("=")[0] for one in choice.settings), "set")
     for path, asked in (settings | dict.fromkeys((one.path for one in choice.vary), "vary")).items():
-        by = f"{choice.matrix_file}: {asked}." if choice.matrix_file else f"--{asked} "
+        place = choice.places.get(f"{asked}.{path}")
+        by = f"{place}: {asked}." if place else f"--{asked} "
         line = re.sub(rf"^--set (?={re.escape(path)}(: |$))", lambda _, by=by: by, line)  # type: ignore[misc]
     return line
 

@@ -65,6 +65,8 @@ UNFINISHED = "-unfinished-"
 SECONDS_OVER_EXPECTED = 300.0
 """A run that takes this much longer than planned is stuck, and is stopped."""
 
+_ROOM_BYTES = 1 << 20
+"""Less than every run leaves."""
 _FAULTS_ARE_OVER = {Phase.RECOVERY, Phase.SETTLED, Phase.AUDIT, TAKING_DOWN}
 
 
@@ -128,6 +130,8 @@ class SuiteRequest:
     """As it was typed; empty: it was no command."""
     matrix: str = ""
     """The fingerprint of the matrix that names the plans; empty: none does."""
+    shard: tuple[int, int] | None = None
+    """(2, 3): the plans are the second third of the runs."""
 
 
 class _Pass:
@@ -187,6 +191,8 @@ class Suite:
         """Before each run's command: with threads of libraries there is no way in later."""
         self._running: set[_Job] = set()
         self._interrupts = 0
+        self._full = ""
+        """Why no result can be written any more; empty: it can."""
         self._forced = False
 
     async def run(self) -> SuiteResult:
@@ -233,11 +239,29 @@ class Suite:
             kit=kit_version(),
             commands=tuple(filter(None, [self._request.command])),
             matrix=self._request.matrix,
+            shards=(self._request.shard,) if self._request.shard not in {None, (1, 1)} else (),
             verdict=verdict,
             exit_code=exit_code,
             results=tuple(results),
             interrupted=self._interrupts > 0,
         )
+
+    @property
+    def _why_no_more(self) -> str:
+        """Why no run begins from now on; empty: they do."""
+        return "the suite was interrupted first" if self._interrupts else self._full
+
+    def _look_for_room(self) -> None:
+        """A run that failed may have filled the disk: then every later one would fail of the same."""
+        if self._full:
+            return
+        probe = self._directory / "room"
+        try:
+            write_file(probe, bytes(_ROOM_BYTES))
+            probe.unlink()
+        except (EnvironmentFailure, OSError) as problem:
+            self._full = f"{problem}; make room, and the same command with --resume {self._directory} goes on"
+            self._display.line(f"no further run begins: {self._full}")
 
     def _clean_up(self) -> None:
         try:
@@ -261,10 +285,10 @@ class Suite:
         together.sort(key=lambda job: (turns[job.plan.key], -job.plan.expected_s))
         await self._side_by_side(together, results)
         for job in runnable:
-            if job.plan.exclusive and not self._interrupts:
+            if job.plan.exclusive and not self._why_no_more:
                 results[job.plan.key] = self._note(await self._needed(job, results))
         await self._retry_inconclusive(results)
-        return [results.get(plan.key) or _never_began(plan) for plan in plans]
+        return [results.get(plan.key) or _never_began(plan, self._why_no_more) for plan in plans]
 
     async def _side_by_side(self, jobs: list[_Job], results: dict[RunKey, ScenarioResult]) -> None:
         waiting, at_once = list(jobs), max(1, self._request.jobs)
@@ -273,12 +297,12 @@ class Suite:
         ahead = at_once > 1 and self._request.enough is nothing_is_enough
 
         async def worker() -> None:
-            while waiting and not self._interrupts:
+            while waiting and not self._why_no_more:
                 job = waiting.pop(0)
                 job.ahead, job.begin, job.place = ahead, _Pass(begins), _Pass(places)
                 await job.begin.take()
                 try:
-                    if not self._interrupts:
+                    if not self._why_no_more:
                         results[job.plan.key] = self._note(await self._needed(job, results))
                 finally:
                     job.begin.give_back()
@@ -288,7 +312,7 @@ class Suite:
     async def _retry_inconclusive(self, results: dict[RunKey, ScenarioResult]) -> None:
         for plan in self._request.plans if self._request.second_runs else ():
             first = results.get(plan.key)
-            if first is None or first.verdict is not Verdict.INCONCLUSIVE or self._interrupts:
+            if first is None or first.verdict is not Verdict.INCONCLUSIVE or self._why_no_more:
                 continue
             if any(one.decides for one in first.left_out):  # would be inconclusive again
                 continue
@@ -318,6 +342,9 @@ class Suite:
             _make_way(job.directory)
             await self._start(job)
         except EnvironmentFailure as problem:
+            self._look_for_room()
+            if self._full:
+                return _never_began(job.plan, self._full)
             return ScenarioResult.of(job.plan, Verdict.ERROR, str(problem))
         self._running.add(job)
         if self._interrupts:  # while it was being started
@@ -402,13 +429,15 @@ class Suite:
             )
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             if self._interrupts and not job.begun:
-                return _never_began(job.plan)
+                return _never_began(job.plan, self._why_no_more)
             code = job.process.returncode if job.process else None
             self._forced = True
             log = _tail(job.directory / "run.log")
             last = log.splitlines()[-1:] if code == EnvironmentFailure.exit_code else []
             why = job.said or ": ".join([f"{_ended(code)} and wrote no result", *last])
             found = replace(ScenarioResult.of(job.plan, Verdict.ERROR, why), log_tail=log)
+        if found.verdict is Verdict.ERROR:
+            self._look_for_room()
         return replace(found, wall_s=wall_s, run_dir=job.directory.name)
 
     def _note(self, result: ScenarioResult) -> ScenarioResult:
@@ -467,9 +496,9 @@ def run_suite(request: SuiteRequest, display: Display) -> SuiteResult:
     return asyncio.run(Suite(request, display).run())
 
 
-def _never_began(plan: Plan) -> ScenarioResult:
-    """Told after Ctrl-C, so that a short list is not taken for a whole one."""
-    return ScenarioResult.of(plan, Verdict.SKIPPED, "not run: the suite was interrupted first")
+def _never_began(plan: Plan, why: str) -> ScenarioResult:
+    """Told after Ctrl-C or on a full disk, so that a short list is not taken for a whole one."""
+    return ScenarioResult.of(plan, Verdict.SKIPPED, f"not run: {why}")
 
 
 def folder_names(plans: Sequence[Plan]) -> dict[RunKey, str]:

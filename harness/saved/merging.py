@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count, islice
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
@@ -37,7 +38,8 @@ def merge(parts: Sequence[Path], out: Path) -> SuiteResult:
         EnvironmentFailure: the folder cannot be written.
     """
     if len(parts) < 2:
-        raise UsageError("merge: expected two or more folders of results, found one")
+        only = load(parts[0])
+        raise UsageError(f"merge: expected two or more folders of results, found one: {only.directory}")
     run = secrets.token_hex(3)
     return put_together(parts, out / f"{time.strftime('%Y%m%d-%H%M%S')}-merged-{run}", name="merged", run=run)
 
@@ -93,12 +95,37 @@ def _merged(suites: Sequence[SuiteResult], directory: str, name: str, run: str) 
         engine=", ".join(dict.fromkeys(engines)),
         commands=tuple(dict.fromkeys(command for suite in suites for command in suite.commands)),
         matrix=next(filter(None, (suite.matrix for suite in suites)), ""),
+        shards=_some_missing(suites),
         interrupted=any(suite.interrupted for suite in suites),
         incomplete="; ".join(missing),
     )
 
 
+def _some_missing(suites: Sequence[SuiteResult]) -> tuple[tuple[int, int], ...]:
+    """The shards that are there, as long as not all of them are."""
+    shards = dict.fromkeys(shard for suite in suites for shard in suite.shards)
+    return () if {of for _, of in shards} == {len(shards)} else tuple(sorted(shards))
+
+
+def _check_shards(suites: Sequence[SuiteResult]) -> None:
+    """Beside a whole, a shard would repeat some of its runs and not the others."""
+    whole = [near(Path(suite.directory)) for suite in suites if not suite.shards]
+    parts = [
+        f"{near(Path(suite.directory))} (shard {', '.join(f'{n}/{of}' for n, of in suite.shards)})"
+        for suite in suites
+        if suite.shards
+    ]
+    if whole and parts:
+        raise UsageError(
+            f"merge: expected either shards or whole results, found {parts[0]} beside {whole[0]}, which is "
+            "whole: merge the shards first"
+        )
+    if len({of for suite in suites for _, of in suite.shards}) > 1:
+        raise UsageError(f"merge: expected shards of one number, found {' and '.join(parts)}")
+
+
 def _check_comparable(suites: Sequence[SuiteResult]) -> None:
+    _check_shards(suites)
     for name, of in _ALIKE:
         if len(values := {of(suite) for suite in suites}) > 1:
             raise UsageError(f"merge: expected one {name}, found {' and '.join(sorted(values)) or 'none'}")
@@ -127,7 +154,8 @@ def _free(name: str, number: int, names: set[str]) -> str:
     """A folder's name that no other part has taken; runs without a folder have none."""
     if not name:
         return ""
-    free = name if name not in names else f"{name}-part-{number}"
+    others = (f"{name}-part-{n}" for n in count(number))
+    free = next(one for one in (name, *islice(others, len(names))) if one not in names)
     names.add(free)
     return free
 

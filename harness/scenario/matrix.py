@@ -7,6 +7,7 @@ shipped name, say.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from harness.model.matrix import Matrix
 from harness.scenario import tree
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
-from harness.scenario.values import ENGINE, TEXT, VERSION, Many, Named, Schema, count
+from harness.scenario.values import ENGINE, TEXT, VERSION, Many, Named, Schema, count, entries
 
 REPEAT_MAX = 10_000
 
@@ -53,7 +54,8 @@ def load_matrix(path: Path) -> Matrix:
     root = tree.compose_file(path)
     problems = Problems()
     values = read_table(root, "", FIELDS, problems)
-    _check(root, values, problems)
+    keys = _keys(root)
+    _check(keys, values, problems)
     problems.raise_if_any()
     values.pop("matrix")
     matrix = Matrix(file=str(path), **values)
@@ -62,7 +64,20 @@ def load_matrix(path: Path) -> Matrix:
         scenarios=tuple(_beside(path, one) for one in matrix.scenarios),
         deployments=tuple(_beside(path, one) for one in matrix.deployments),
         fingerprint=_fingerprint(matrix),
+        places={name: tree.place(node) for name, node in keys.items()},
     )
+
+
+def _keys(root: tree.Node) -> dict[str, tree.Node]:
+    """`vary`, `vary.deployment.timing` -> where it stands."""
+    top = {key: (node, value) for key, node, value in entries(root, "", Problems())}
+    below = {
+        f"{key}.{path}": node
+        for key in ("set", "vary")
+        if key in top
+        for path, node, _ in entries(top[key][1], key, Problems())
+    }
+    return {key: node for key, (node, _) in top.items()} | below
 
 
 def _fingerprint(matrix: Matrix) -> str:
@@ -71,19 +86,20 @@ def _fingerprint(matrix: Matrix) -> str:
     return hashlib.blake2b(msgspec.json.encode(named, order="deterministic"), digest_size=6).hexdigest()
 
 
-def _check(root: tree.Node, values: dict[str, Any], problems: Problems) -> None:
+def _check(keys: Mapping[str, tree.Node], values: dict[str, Any], problems: Problems) -> None:
     """A matrix without a cell, and values that would run the same thing twice."""
     if values.get("scenarios") == ():
-        problems.add(root, "scenarios", "expected at least one scenario, found none")
+        problems.add(keys["scenarios"], "scenarios", "expected at least one scenario, found none")
     lists = {name: values.get(name, ()) for name in ("scenarios", "deployments", "engines")}
     lists |= {f"vary.{path}": several for path, several in values.get("vary", {}).items()}
     for name, several in lists.items():
         if len(set(several)) < len(several):
-            problems.add(root, name, "expected different values, found one of them twice")
+            problems.add(keys[name], name, "expected different values, found one of them twice")
         if name.startswith("vary.") and not several:
-            problems.add(root, name, "expected at least one value, found none")
+            problems.add(keys[name], name, "expected at least one value, found none")
     for path in values.get("vary", {}).keys() & values.get("settings", {}).keys():
-        problems.add(root, f"vary.{path}", "expected it either in 'set' or in 'vary', found it in both")
+        name = f"vary.{path}"
+        problems.add(keys[name], name, "expected it either in 'set' or in 'vary', found it in both")
 
 
 def _beside(matrix: Path, name: str) -> str:

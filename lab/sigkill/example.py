@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.beside import nodes_of
 from harness.explore.draw import Document, Space, single_faults
 from harness.model.fit import LEFT_BY
 from harness.model.scenario import Declaration, Vocabulary
 from harness.model.words import TopologyKind, Trait
+from harness.presets import inventory_of
 
 KINDS = (
     TopologyKind.SENTINEL,
@@ -31,7 +33,6 @@ _OF_ONE_FAULT = {"hold syncs": {"appendonly": "yes"}}
 """What would change what others do."""
 _ANOTHER_ENGINE = "valkey-9.1"
 """For what the usual one cannot have, such as a clock of its own."""
-_SHARDS = 3
 _WORKLOAD = {"mix": {"log-in": 10, "read": 60}}
 
 
@@ -55,7 +56,8 @@ def examples(fault: str, vocabulary: Vocabulary) -> Iterator[Example]:
         metrics=vocabulary.metrics,
     )
     for kind, engine in (*((kind, None) for kind in KINDS), (KINDS[0], _ANOTHER_ENGINE)):
-        space = Space(kind=kind, own_deployment=False, shards=_SHARDS, expect={}, vocabulary=alone)
+        inventory = inventory_of(nodes_of(kind, settings=()).deployment)
+        space = Space(kind=kind, own_deployment=False, inventory=inventory, expect={}, vocabulary=alone)
         made = (document for _, _, document in single_faults(space))
         for document in (*made, *_after_another(declared, kind, vocabulary), *_on_hosts(declared, kind)):
             yield _held(fault, document, declared, engine)

@@ -34,6 +34,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def line_of(part: str) -> int:
+    return next(number for number, line in enumerate(MATRIX.splitlines(), 1) if part in line)
+
+
 def write(text: str, name: str = "m.yaml") -> Path:
     path = Path(name)
     path.parent.mkdir(exist_ok=True)
@@ -87,9 +91,12 @@ def test_copies_of_a_matrix_have_one_fingerprint() -> None:
 )
 def test_what_is_wrong_is_said_with_its_line(before: str, after: str, says: str) -> None:
     """Nothing is guessed."""
+    text = MATRIX.replace(before, after)
     with pytest.raises(UsageError, match=r"m\.yaml:\d+: ") as caught:
-        load_matrix(write(MATRIX.replace(before, after)))
+        load_matrix(write(text))
     assert says in str(caught.value)
+    if before.startswith("["):
+        assert f"m.yaml:{line_of(before)}: " in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -119,11 +126,14 @@ def test_a_setting_that_does_not_exist_is_refused_with_the_nearest_word(
     write(whole.replace("deployment.timing", "deployment.timming"))
     assert main(["plan", "--backend", "process", "m.yaml"]) == 2
     said = capsys.readouterr().err
-    assert "m.yaml: vary.deployment.timming: " in said
+    assert f"m.yaml:{line_of('deployment.timing')}: vary.deployment.timming: " in said
     assert "did you mean 'timing'" in said
     write(whole.replace("workload.rate", "rate"))
     assert main(["plan", "--backend", "process", "m.yaml"]) == 2
-    assert "m.yaml: set.rate: unknown key 'rate'; did you mean 'workload.rate'?" in capsys.readouterr().err
+    assert (
+        f"m.yaml:{line_of('workload.rate')}: set.rate: unknown key 'rate'; did you mean 'workload.rate'?"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,21 @@ def test_what_no_run_decided_is_said_on_the_page() -> None:
     cells = cells_of(results)
     html = decision(suite(*results), cells)
     assert "Not decided:" in html
-    assert "primary killed: damaged" in html
+    assert "primary killed, 1 of 1 runs: sentinel-0: damaged" in html
     assert "No promise was broken" not in html
     assert "promises not decided by any run" in in_short(candidates_of(cells))[0]
+
+
+def test_run_that_decided_nothing_is_named_beside_those_that_did() -> None:
+    """It may be damaged; a long list of them is cut."""
+    good = runs("sentinel", *FAST)
+    damaged = [replace(one, verdict=Verdict.INCONCLUSIVE, why="no history any more") for one in good[1:]]
+    html = decision(suite(*good), cells_of([*good[1:], replace(damaged[0], run_dir="x", seed=0)]))
+    assert "primary killed, 1 of 8 runs: x: no history any more</li>" in html
+    assert "No promise was broken" not in html
+    html = decision(suite(*good), cells_of([good[0], *damaged]))
+    assert "primary killed, 7 of 8 runs: sentinel-1: no history any more; sentinel-2: " in html
+    assert "; and 2 more</li>" in html
 
 
 def test_times_of_a_late_machine_are_left_out() -> None:

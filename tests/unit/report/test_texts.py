@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -332,6 +333,20 @@ def test_printed_report_ends_with_the_exit_status() -> None:
     lines = stream.getvalue().rstrip().splitlines()
     assert lines[-1] == "exit status 1: an expectation failed"
     assert any("backend process · Redis 7.0.15 · timing fast" in line for line in lines)
+
+
+def test_only_files_that_are_there_are_named(tmp_path: Path) -> None:
+    """On a full disk some of the report cannot be written, or nothing of it."""
+
+    def said() -> str:
+        stream = io.StringIO()
+        terminal.show(replace(suite(result()), directory=str(tmp_path)), stream)
+        return next(line for line in stream.getvalue().splitlines() if line.startswith("results: "))
+
+    assert said() == f"results: {tmp_path}, without a report"
+    for name in ("summary.json", "index.html"):
+        (tmp_path / name).touch()
+    assert said() == f"results: {tmp_path}/index.html · summary.json"
 
 
 def test_skipped_runs_have_not_passed() -> None:

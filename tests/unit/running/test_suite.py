@@ -27,6 +27,7 @@ from harness.report.write import PLANNED, SUITE, write_record
 from harness.running.ground import Ground
 from harness.running.resuming import begun
 from harness.running.suite import SuiteRequest, folder_names, run_suite, start_process
+from harness.safe_files import write_file
 from harness.saved.folders import point_latest
 from lab.plans import plan_of, scenario_of
 from tests.scripted_run import READY, Scripted
@@ -185,6 +186,46 @@ def test_inconclusive_stands_where_nobody_wants_a_second_run(tmp_path: Path) -> 
     suite, told = run(tmp_path, plan("unsure once"), second_runs=False)
     assert (suite.exit_code, suite.results[0].times_run) == (3, 1)
     assert not told.lines
+
+
+def test_full_disk_lets_nothing_more_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run ends in an ERROR, which says why; the others have not run, and the same command goes on."""
+    plans = [plan(name) for name in ("a judged", "b killed", "c judged", "d judged")]
+    full = True
+
+    def filled(path: Path, content: bytes) -> None:
+        if full and path.name == "room":
+            raise EnvironmentFailure(f"{path}: cannot be written: No space left on device")
+        write_file(path, content)
+
+    monkeypatch.setattr("harness.running.suite.write_file", filled)
+    suite, silence = run(tmp_path, *plans, jobs=1)
+    assert [one.verdict for one in suite.results] == [Verdict.PASS, Verdict.ERROR, *[Verdict.SKIPPED] * 2]
+    [said] = silence.lines
+    assert said.startswith(f"no further run begins: {suite.directory}/room: cannot be written: No space")
+    assert all(one.reasons[0].startswith("not run: ") for one in suite.results[2:])
+    assert f"--resume {suite.directory}" in suite.results[2].reasons[0]
+    full = False
+    again, _ = run(tmp_path, *plans, jobs=1, resume=Path(suite.directory))
+    assert [one.verdict for one in again.results] == [
+        Verdict.PASS, Verdict.ERROR, Verdict.PASS, Verdict.PASS,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("full", "verdict"), [(True, Verdict.SKIPPED), (False, Verdict.ERROR)])
+def test_run_that_cannot_be_written_down_has_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, full: bool, verdict: Verdict
+) -> None:
+    """On a full disk; where there is room, its ERROR says what stands in the way."""
+
+    def refused(path: Path, content: bytes) -> None:
+        if path.name == "plan.json" or (full and path.name == "room"):
+            raise EnvironmentFailure(f"{path.name}: cannot be written")
+        write_file(path, content)
+
+    monkeypatch.setattr("harness.running.suite.write_file", refused)
+    suite, _ = run(tmp_path, plan("a"), plan("b"))
+    assert [one.verdict for one in suite.results] == [verdict] * 2
 
 
 def test_start_that_never_came_is_not_waited_for_again(tmp_path: Path) -> None:

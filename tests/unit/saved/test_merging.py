@@ -67,6 +67,7 @@ def test_links_in_a_part_are_not_followed(tmp_path: Path) -> None:
         ({}, {"engine": "Valkey 9.1.2"}, "expected runs on one engine, found Redis 7.0.15 and Valkey 9.1.2"),
         ({}, {"seed": 1}, "expected each run once"),
         ({"matrix": "other"}, {}, "expected parts of one matrix, found parts of 2"),
+        ({"shards": ((1, 2),)}, {}, r"found \S+/b \(shard 1/2\) beside \S+/a, which is whole"),
     ],
 )
 def test_what_is_not_comparable_is_refused(
@@ -91,10 +92,29 @@ def test_engines_that_were_asked_for_are_comparable(tmp_path: Path) -> None:
 
 def test_one_part_is_nothing_to_merge(tmp_path: Path) -> None:
     """And a folder without results is none."""
-    with pytest.raises(UsageError, match="two or more"):
+    with pytest.raises(UsageError, match=r"two or more folders of results, found one: \S+/a"):
         merge([part(tmp_path / "a", *seeded(1))], tmp_path / "out")
-    with pytest.raises(UsageError, match="found none"):
-        merge([tmp_path / "a", tmp_path / "nowhere"], tmp_path / "out")
+    for given in ([tmp_path / "a", tmp_path / "nowhere"], [tmp_path / "nowhere"]):
+        with pytest.raises(UsageError, match=r"nowhere: expected a results folder .* found none"):
+            merge(given, tmp_path / "out")
+
+
+def test_shards_are_whole_once_all_of_them_are_there(tmp_path: Path) -> None:
+    """Until then the rest can be merged with them, and nothing else."""
+    first, second, third, other, whole = (
+        part(tmp_path / name, *seeded(seed), shards=shards)
+        for seed, (name, shards) in enumerate(
+            {"1": ((1, 3),), "2": ((2, 3),), "3": ((3, 3),), "other": ((2, 4),), "whole": ()}.items()
+        )
+    )
+    two = merge([first, second], tmp_path / "out")
+    assert two.shards == ((1, 3), (2, 3))
+    assert merge([Path(two.directory), third], tmp_path / "out").shards == ()
+    assert merge([third, first, second], tmp_path / "out").shards == ()
+    with pytest.raises(UsageError, match=r"shard 1/3, 2/3\) beside \S+whole"):
+        merge([whole, Path(two.directory)], tmp_path / "out")
+    with pytest.raises(UsageError, match=r"expected shards of one number, found .*1/3.* and .*2/4"):
+        merge([first, other], tmp_path / "out")
 
 
 def test_latest_is_the_whole_afterwards(tmp_path: Path) -> None:
