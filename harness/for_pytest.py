@@ -19,7 +19,7 @@ from pathlib import Path
 
 from harness.errors import Interrupted, KitError, UsageError
 from harness.model.command_words import seed_of
-from harness.model.engine import is_engine_name
+from harness.model.engine import is_engine_name, meant_engine
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.output import told_of_crash
@@ -46,7 +46,10 @@ def run_one(
         EnvironmentFailure: the backend cannot work here.
     """
     if engine is not None and not is_engine_name(engine):
-        raise UsageError(f"expected an engine such as redis-7.0 or valkey-9.1, found {engine[:40]!r}")
+        raise UsageError(
+            f"expected an engine such as redis-7.0 or valkey-9.1, found {engine[:40]!r}; "
+            f"{meant_engine(engine[:40])}"
+        )
     asked = RunRequest(
         choice=Choice(files=(path,), engines=(engine,) if engine else ()),
         name="pytest",

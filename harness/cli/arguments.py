@@ -14,7 +14,8 @@ from functools import cache
 from harness import __doc__ as package_doc
 from harness.errors import ExitStatus, UsageError
 from harness.model.command_words import BACKENDS, SUITES, seed_of
-from harness.model.engine import is_engine_name
+from harness.model.engine import is_engine_name, meant_engine
+from harness.options import Parser
 from harness.version import kit_version
 
 SHELLS = ("bash", "zsh")
@@ -26,7 +27,7 @@ Verb = Callable[[str, str, str], argparse.ArgumentParser]
 @cache
 def parser() -> argparse.ArgumentParser:
     """All words of the command. Reading arguments changes nothing in it."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="failover-kit",
         description=(package_doc or "").splitlines()[0],
         epilog=f"Exit status: {'; '.join(f'{one} {one.meaning}' for one in ExitStatus)}.",
@@ -474,7 +475,7 @@ def _seed(text: str) -> int:
 def _engine(text: str) -> str:
     if not is_engine_name(text):
         raise argparse.ArgumentTypeError(
-            f"expected an engine such as redis, redis-7.0 or valkey-9.1, found {text!r}"
+            f"expected an engine such as redis, redis-7.0 or valkey-9.1, found {text!r}; {meant_engine(text)}"
         )
     return text
 

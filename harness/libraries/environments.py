@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.libraries.library import Declaration
 from harness.model.command_words import LIBRARY_VERSION
+from harness.model.nearest import did_you_mean
 
 
 def python_of(library: Declaration, version: str) -> Path:
@@ -74,6 +75,7 @@ def _asked(text: str, libraries: Mapping[str, Declaration]) -> tuple[Declaration
     if name not in libraries:
         raise UsageError(
             f"CLIENTS: expected NAME or NAME=VERSION with a name of {', '.join(libraries)}, found {text!r}"
+            f"{did_you_mean(name, libraries)}"
         )
     if version and not re.fullmatch(LIBRARY_VERSION, version):
         raise UsageError(f"CLIENTS: {name}: expected a version such as 6.4.0, found {version!r}")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import operator
 import re
 
+from harness.model.nearest import nearest
+
 _CONDITION = re.compile(
     r"(?P<name>Redis|Valkey)(?:\s*(?P<comparison><=|>=|<|>)\s*(?P<version>\d+(?:\.\d+)*))?"
 )
@@ -51,6 +53,15 @@ def _applies(condition: str, engine: str) -> bool:
 def is_engine_name(text: str) -> bool:
     """`redis`, `redis-7.0`, `valkey-9.1`: an engine, and a version as exact as one likes."""
     return _NAME.fullmatch(text) is not None
+
+
+def meant_engine(text: str) -> str:
+    """What to say to somebody who misspelt such a name: the nearest, and how to list those that are here."""
+    family, dash, version = text.partition("-")
+    near = nearest(family, ("redis", "valkey"))
+    name = f"{near}{dash}{version}"
+    hint = f"did you mean {name!r}? " if near and is_engine_name(name) else ""
+    return f"{hint}`failover-kit doctor` lists those that are here"
 
 
 def is_named(name: str | None, engine: str) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
 from harness import scenario as reading
 from harness.errors import UsageError
+from harness.model.nearest import did_you_mean
 from harness.model.scenario import Scenario
 from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
@@ -40,10 +40,9 @@ def scenarios_of(asked: str) -> list[Path]:
                 found.append(path)
     if found:
         return list(dict.fromkeys(found))
-    near = get_close_matches(wanted, known, n=1, cutoff=0.0)
-    hint = f"; the nearest is {known[near[0]]}" if near else ""
+    hint = did_you_mean(wanted, known)
     raise UsageError(
-        f"--bug {asked[:_SHOWN]!r}: expected a report that a shipped scenario shows, found none{hint}; "
+        f"--bug {asked[:_SHOWN]!r}: expected a report that a shipped scenario shows, found none{hint or ';'} "
         "`failover-kit list` shows them"
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from fnmatch import fnmatch
 from itertools import product
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness import scenario as reading
 from harness.errors import UsageError
 from harness.kit_files import kit_root
 from harness.model.command_words import SUITES
+from harness.model.nearest import did_you_mean
 from harness.model.scenario import Scenario
 from harness.running.vocabulary import shipped
 from harness.scenario.overrides import without_secrets
@@ -131,14 +131,21 @@ def scenario_files(pattern: str | None) -> list[Path]:
         if not found and not given.is_absolute():
             found = _below_here(pattern)
     if not found:
-        names = [f"{path.parent.name}/{path.stem}" for path in shipped_files]
-        near = get_close_matches(pattern, [*names, *(path.stem for path in shipped_files)], n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(pattern, _names_of(shipped_files))
         raise UsageError(
             f"scenario {pattern!r}: expected a file, a folder with scenarios in it or a glob over the "
-            f"shipped ones, found none; {hint}`failover-kit list` shows them"
+            f"shipped ones, found none{hint or ';'} `failover-kit list` shows them"
         )
     return found
+
+
+def _names_of(shipped_files: Sequence[Path]) -> list[str]:
+    """By which a scenario is found: `sentinel`, `sentinel/03`, `planned-failover`, and in full."""
+    names: dict[str, None] = {}
+    for path in shipped_files:
+        folder, (number, _, rest) = path.parent.name, path.stem.partition("-")
+        names |= dict.fromkeys((folder, f"{folder}/{number}", rest, path.stem, f"{folder}/{path.stem}"))
+    return list(names)
 
 
 def _below_here(pattern: str) -> list[Path]:

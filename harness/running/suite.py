@@ -260,8 +260,11 @@ class Suite:
             write_file(probe, bytes(_ROOM_BYTES))
             probe.unlink()
         except (EnvironmentFailure, OSError) as problem:
-            self._full = f"{problem}; make room, and the same command with --resume {self._directory} goes on"
-            self._display.line(f"no further run begins: {self._full}")
+            self._full = "its results could not be written"
+            self._display.line(
+                f"no further run begins: {problem}; once that is mended, the same command with "
+                f"--resume {self._directory} goes on"
+            )
 
     def _clean_up(self) -> None:
         try:

@@ -7,10 +7,10 @@ Readers go on after a problem with whatever is still legible; nobody uses the re
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from harness.errors import UsageError
+from harness.model.nearest import did_you_mean
 from harness.scenario.tree import Node, found, place, shortened
 
 LONGEST = 1000
@@ -52,9 +52,5 @@ class Problems:
 
 def choices(word: str, legal: Iterable[str]) -> str:
     """`; did you mean 'x'? legal: x, y, z`."""
-    word = shortened(word)
     words = list(dict.fromkeys(map(str, legal)))
-    folded = {candidate.lower().replace("_", "-"): candidate for candidate in words}
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), folded, n=1, cutoff=0.55)
-    nearest = f"; did you mean {folded[near[0]]!r}?" if near else ""
-    return f"{nearest}; legal: {', '.join(words)}"
+    return f"{did_you_mean(shortened(word), words)}; legal: {', '.join(words)}"

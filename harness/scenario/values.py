@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from harness.model.command_words import LIBRARY_VERSION
-from harness.model.engine import is_engine_name
+from harness.model.engine import is_engine_name, meant_engine
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
 
@@ -319,7 +319,7 @@ FLAG = One("true or false", _flag, {"type": "boolean"})
 
 def _engine(text: str) -> str:
     if not is_engine_name(text):
-        raise Unreadable("an engine, with a version or without")
+        raise Unreadable(meant_engine(text))
     return text
 
 

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from harness.options import Parser
 from lab.bench import (
     filling,
     foreign,
@@ -63,8 +64,8 @@ def main() -> int:
     return report("bench", rows, directory=given.out, title="")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.bench", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.bench", description=__doc__)
     parser.add_argument(
         "--only",
         nargs="+",

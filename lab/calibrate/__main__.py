@@ -5,7 +5,6 @@ Takes about six minutes. Run it on a machine that does nothing else: a busy one 
 
 from __future__ import annotations
 
-import argparse
 import secrets
 import sys
 from collections import defaultdict
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from harness.model.deployment import ClientProfile
 from harness.model.words import Discovery, OperationKind, Phase
+from harness.options import Parser
 from harness.running import selection
 from harness.running.worker_words import SKEWED
 from lab.calibrate.judge import (
@@ -67,8 +67,8 @@ def main() -> int:
     return report("calibrate", rows, directory=given.out, title=f"\ncalibration, runs in {folder}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.calibrate", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.calibrate", description=__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=tuple(PARTS), help="some parts; default: all")
     parser.add_argument("--out", type=Path, default=RUNS)

@@ -18,7 +18,9 @@ import msgspec
 
 from harness.clock import RunClock
 from harness.errors import ExitStatus
+from harness.model.nearest import did_you_mean
 from harness.model.scenario import Scenario
+from harness.options import Parser
 from harness.safe_files import write_file
 from lab.catalogue.record import OneRun, Record, runs_of
 from lab.catalogue.table import page
@@ -44,6 +46,14 @@ def main() -> int:
     here, missing = engines_here(given.backend)
     for name, why in missing:
         print(f"{name}: not here: {why}")
+    names = dict.fromkeys(engine for _, engine in here)
+    for engine in given.engine or ():
+        if engine not in names:
+            hint = did_you_mean(engine, names)
+            print(
+                f"--engine {engine!r}: expected one of {', '.join(names)}, found none{hint}", file=sys.stderr
+            )
+            return ExitStatus.USAGE
     clock = RunClock()
     for backend, engine in here:
         left_s = 60 * given.minutes - clock.now_us() / 1e6
@@ -54,8 +64,8 @@ def main() -> int:
     return ExitStatus.PASSED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.catalogue", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.catalogue", description=__doc__)
     parser.add_argument("--backend", choices=("all", "docker", "process"), default="all")
     parser.add_argument("--engine", action="append", help="only this one, e.g. valkey-9.1; repeatable")
     parser.add_argument("--suite", default="all", help="or catalogue, core, smoke")

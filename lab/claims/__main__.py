@@ -16,6 +16,7 @@ import msgspec
 
 from harness.errors import ExitStatus
 from harness.model.results import ScenarioResult
+from harness.options import Parser
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import write_file
 from harness.version import kit_version
@@ -35,7 +36,9 @@ def main() -> int:
     statements = read_statements()
     if unknown := [number for number in given.only if not 1 <= number <= len(statements)]:
         print(
-            f"--only: expected numbers of claims, 1 to {len(statements)}, found {unknown[0]}", file=sys.stderr
+            f"--only: expected numbers of claims, 1 to {len(statements)}, found {unknown[0]}; "
+            f"{PAGE.relative_to(ROOT)} lists them",
+            file=sys.stderr,
         )
         return ExitStatus.USAGE
     if not given.page:
@@ -46,8 +49,8 @@ def main() -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.claims", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.claims", description=__doc__)
     parser.add_argument("--backend", choices=("docker", "process"), default="process")
     parser.add_argument("--engine", default="redis-7.0")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each check")

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from harness.model.engine import engine_name
+from harness.options import Parser
 from harness.topology.docker import backend as docker
 from harness.topology.docker import image
 from harness.topology.process import server_programs
@@ -31,8 +32,8 @@ def main() -> int:
     return report("engines", rows(found, missing), directory=given.out, title=title)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.engines", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.engines", description=__doc__)
     parser.add_argument("--backend", choices=("all", "docker", "process"), default="all")
     parser.add_argument("--engine", action="append", help="only this one, e.g. valkey-9.1; repeatable")
     parser.add_argument("--suite", default="smoke")

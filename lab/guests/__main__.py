@@ -8,6 +8,7 @@ the same command goes on with the runs in `--into`. With `--write`, a recorded c
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from harness import history
 from harness.clock import RunClock
 from harness.errors import ExitStatus, KitError
 from harness.model.history import History
+from harness.model.nearest import did_you_mean
 from harness.model.results import ScenarioResult
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import write_file
@@ -46,11 +48,17 @@ def main() -> int:
     given = _parser().parse_args()
     whole = True
     if not given.page:
+        if unknown := [
+            *_unknown("guest", given.guest, _guests()),
+            *_unknown("fault", given.fault, _faults()),
+        ]:
+            print("\n".join(unknown), file=sys.stderr)
+            return ExitStatus.USAGE
         wanted = [
             one for one in _wanted() if _is_one_of(one[0], given.guest) and _is_one_of(one[1], given.fault)
         ]
         if not wanted:
-            print("no guest or no fault has such a name", file=sys.stderr)
+            print("none of these guests is run through one of these faults", file=sys.stderr)
             return ExitStatus.USAGE
         whole = _measure(given, wanted)
         recorded = _recorded() if given.write else None
@@ -76,6 +84,15 @@ def _parser() -> argparse.ArgumentParser:
         "--page", action="store_true", help="run nothing, write the tables of docs/guests.json"
     )
     return parser
+
+
+def _unknown(what: str, patterns: Sequence[str] | None, names: Sequence[str]) -> Iterator[str]:
+    """A sentence for each pattern that fits no name: a part of one, or its beginning, may be misspelt."""
+    parts = dict.fromkeys(part for name in names for part in (name, *re.split(r"[/.]", name)))
+    for pattern in patterns or ():
+        if not any(_is_one_of(name, [pattern]) for name in names):
+            hint = did_you_mean(pattern, parts) or "."
+            yield f"--{what} {pattern!r}: no {what} has such a name{hint} There are: {', '.join(names)}"
 
 
 def _is_one_of(name: str, patterns: Sequence[str] | None) -> bool:

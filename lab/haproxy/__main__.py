@@ -26,6 +26,7 @@ from harness.clock import RunClock
 from harness.errors import ExitStatus, KitError
 from harness.model.proxy import Balance, ProxyShape
 from harness.model.scenario import Scenario
+from harness.options import Parser
 from harness.safe_files import write_file
 from lab.haproxy.page import MADE, Record
 from lab.haproxy.rounds import Count, Round, missing
@@ -76,8 +77,8 @@ def _write(runs: list[Run], made: str, folder: Path) -> None:
     write_file(PAGE, MADE.into(PAGE.read_text(encoding="utf-8"), made).encode())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.haproxy", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.haproxy", description=__doc__)
     parser.add_argument("--backend", choices=("docker", "process"), default="process")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each fault with each shape")
     parser.add_argument("--scenario", help="a glob instead of the usual scenarios")

@@ -6,13 +6,13 @@ it says why and does nothing.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 
 from harness.errors import EnvironmentFailure
 from harness.model.hosts import NAMED
+from harness.options import Parser
 from lab.machines import engines, guardian
 
 TESTS = tuple(
@@ -21,7 +21,7 @@ TESTS = tuple(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lab.machines", description=__doc__)
+    parser = Parser(prog="python -m lab.machines", description=__doc__)
     parser.add_argument("--engines", type=int, choices=(2, 3), default=3, help="how many (default: 3)")
     given, words = parser.parse_known_args()
     if reason := engines.why_not():

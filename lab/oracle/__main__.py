@@ -7,7 +7,6 @@ wrong. `--again FOLDER` compares runs that are already there, judged anew.
 
 from __future__ import annotations
 
-import argparse
 import secrets
 import sys
 from collections import Counter
@@ -20,6 +19,7 @@ from harness.checks.judge import judge
 from harness.history import write_plan
 from harness.model.judgement import Finding
 from harness.model.plan import Plan
+from harness.options import Parser
 from harness.running import selection
 from harness.running.compiling import compile_all
 from harness.running.ground import choose_ground
@@ -121,7 +121,7 @@ def unlike(rows: Sequence[Compared]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m lab.oracle", description=__doc__)
+    parser = Parser(prog="python -m lab.oracle", description=__doc__)
     parser.add_argument("scenario", nargs="*", default=WEAKNESSES)
     parser.add_argument("--backend", default="process", choices=("process", "docker"))
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from harness.errors import EnvironmentFailure
 from harness.model.words import TopologyKind
+from harness.options import Parser
 from harness.topology.process import server_programs
 from lab.rows import report
 from lab.selftest.bugs import BUGS
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     names = [*(bug.name for bug in BUGS), *OTHERS]
-    parser = argparse.ArgumentParser(prog="python -m lab.selftest", description="the kit tried on itself")
+    parser = Parser(prog="python -m lab.selftest", description="the kit tried on itself")
     parser.add_argument(
         "--only", action="append", choices=names, help="a bug, `clean`, `faults` or `model`; repeatable"
     )

@@ -8,7 +8,6 @@ machine, and why not. `--write` puts that into docs/faults.md.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from harness.explore.draw import Document
 from harness.faults import FAULTS
 from harness.faults.crash import ONLY_A_PROJECT
 from harness.model.words import BackendKind
+from harness.options import Parser
 from harness.running.compiling import compile_chosen
 from harness.running.ground import Ground, choose_ground
 from harness.running.selection import Choice, choose
@@ -88,8 +88,8 @@ def _plan(faults: Sequence[str], backends: Sequence[str], *, write: bool) -> int
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.sigkill", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.sigkill", description=__doc__)
     parser.add_argument(
         "--backend", action="append", choices=(*BACKENDS, OF_HOSTS), help="only this one; repeatable"
     )

@@ -19,6 +19,7 @@ from harness.clock import RunClock
 from harness.many.cells import cells_of
 from harness.model.results import SuiteResult
 from harness.model.words import BackendKind
+from harness.options import Parser
 from harness.report.decision import decision
 from harness.report.page import templates
 from harness.report.summary import summary_text
@@ -57,8 +58,8 @@ def main() -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.survival", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.survival", description=__doc__)
     parser.add_argument("--backend", choices=tuple(MATRICES), type=BackendKind, help="only this one")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin nothing after so many")
     parser.add_argument("--jobs", type=int, help="how many runs side by side")

@@ -19,6 +19,7 @@ from harness.errors import KitError
 from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import OperationKind, Outcome, Phase
+from harness.options import Parser
 from lab.kit_runs import kit_run
 from lab.rows import ROOT, RUNS
 from lab.wait.table import Run, table
@@ -40,8 +41,8 @@ def main() -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.wait", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.wait", description=__doc__)
     parser.add_argument("--backend", choices=("docker", "process"), default="process")
     parser.add_argument("--repeat", type=int, help="runs of each instead of the matrix's")
     parser.add_argument("--out", type=Path, default=RUNS)

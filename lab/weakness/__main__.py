@@ -21,6 +21,7 @@ from harness.errors import ExitStatus
 from harness.explore import Found, Request, explore, fitting
 from harness.explore.promises import NEVER
 from harness.model.words import BackendKind, TopologyKind
+from harness.options import Parser
 from harness.report import terminal
 from harness.running.ground import ground_of
 from harness.running.vocabulary import shipped
@@ -66,8 +67,8 @@ def main(arguments: list[str]) -> int:
     return report("weakness", rows, directory=given.out, title=f"\nseeded weaknesses, seed {given.seed}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.weakness", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.weakness", description=__doc__)
     parser.add_argument("--kind", action="append", choices=[str(one) for one in TopologyKind])
     parser.add_argument("--only", action="append", help="a part of a weakness' name; repeatable")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="for each (default: 10)")

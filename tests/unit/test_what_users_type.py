@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -315,3 +318,53 @@ def test_plan_warns_of_a_promotion_that_nobody_is_left_for(
     warning = f"fault {len(faults)} waits for `promoted`, and shard {shard} has no replica running by then"
     assert (warning in told) is (shard is not None)
     assert told.count("waits for `promoted`") == (shard is not None)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["runn"], "run"),
+        (["run", "--suite", "smok"], "smoke"),
+        (["run", "--backend", "proces"], "process"),
+        (["run", "--engine", "redsi-7.0"], "redis-7.0"),
+        (["run", "--bug", "redis-1276"], "redis-12762"),
+        (["plan", "sentinel/670"], "sentinel/67"),
+        (["up", "sentinal"], "sentinel"),
+        (["explore", "sentinal"], "sentinel"),
+        (["image", "--engine", "redis-7.9"], "redis-7.0"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(
+    words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of all that people choose by a name."""
+    with suppress(SystemExit):
+        assert cli.main(words) == 2
+    assert f"did you mean {meant!r}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "says"),
+    [
+        ("guests", ["--guest", "flsk"], "no guest has such a name; did you mean 'flask'? There are: django/"),
+        ("guests", ["--fault", "primary-kiled"], "did you mean 'primary-killed'? There are: "),
+        ("guests", ["--guest", "zzzz"], "no guest has such a name. There are: "),
+        ("catalogue", ["--engine", "redsi-7.0"], "did you mean 'redis-7.0'?"),
+        ("claims", ["--only", "99"], "docs/claims.md lists them"),
+        ("sigkill", ["--fault", "kil"], "did you mean 'kill'?"),
+    ],
+)
+def test_so_it_is_where_the_kit_measures_itself(
+    module: str,
+    words: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`make guests GUEST=…` and others pass on what people typed."""
+    monkeypatch.setattr(sys, "argv", ["x", *words])
+    if module == "catalogue":
+        monkeypatch.setattr("lab.catalogue.__main__.engines_here", lambda _: ([("process", "redis-7.0")], []))
+    with suppress(SystemExit):
+        assert import_module(f"lab.{module}.__main__").main() == 2
+    assert says in capsys.readouterr().err

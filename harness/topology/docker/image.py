@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
 from harness.model.engine import is_named
+from harness.model.nearest import did_you_mean
 from harness.topology.base.configuration import kit_file
 
 OFFICIAL = "redis:8.0.2"
@@ -198,7 +199,9 @@ def build_image(engine: str = DEFAULT_ENGINE, *, again: bool = False) -> str:
     """
     known = {**DEBIAN_IMAGES, PROXY: PROXY_IMAGE}
     if engine not in known:
-        raise UsageError(f"image: expected one of {', '.join(known)}, found {engine!r}")
+        raise UsageError(
+            f"image: expected one of {', '.join(known)}, found {engine!r}{did_you_mean(engine, known)}"
+        )
     wanted = known[engine]
     if again or not present(wanted.tag) or not _is_current(wanted.tag):
         run_script("compose/image.sh", [wanted.tag, wanted.suite, *wanted.packages], within_s=BUILD_S)

@@ -90,7 +90,13 @@ def test_file_folder_and_glob_of_ones_own_are_taken(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize(
     ("pattern", "hint"),
-    [("senitnel/02-primary-paused-past-down-after", "did you mean 'sentinel/02-primary"), ("zzzzzz", "")],
+    [
+        ("senitnel/02-primary-paused-past-down-after", "did you mean 'sentinel/02-primary"),
+        ("sentinel/670", "did you mean 'sentinel/67'?"),
+        ("planned-failver-loses-writes", "did you mean 'planned-failover-loses-writes'?"),
+        ("sentinal", "did you mean 'sentinel'?"),
+        ("zzzzzz", ""),
+    ],
 )
 def test_nothing_matched_is_a_usage_error(pattern: str, hint: str) -> None:
     """One line with the nearest name and the verb that lists them all."""
