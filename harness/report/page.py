@@ -234,4 +234,5 @@ def templates() -> Environment:
     environment.filters["interval"] = words.interval_seconds
     environment.filters["bytes"] = words.bytes_of
     environment.filters["count"] = words.count_of
+    environment.filters["unbroken"] = words.unbroken
     return environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from harness.model.judgement import Interval, Judgement, LossBudget, Metrics, governing, percent
 from harness.model.measures import SURVIVING_WRITE
@@ -66,6 +67,18 @@ def bytes_of(value: int | None) -> str:
     if value < 1024 * 1024:
         return f"{value / 1024:.1f} KiB"
     return f"{value / 1024 / 1024:.1f} MiB"
+
+
+_UNITS = r"%|ms|µs|us|s|min|h|[kMG]B|[KMG]iB|B"
+_WHOLE = re.compile(
+    rf"\([^()]{{1,24}}\)|\[[^\[\]]{{1,24}}\]"  # a range in parentheses or brackets
+    rf"|(?:[≥≤<>] )?\d[\d.,]*(?: of \d[\d,]*| (?:{_UNITS})(?![\w]))?"
+)
+
+
+def unbroken(text: str) -> str:
+    """For a narrow page: no line ends between a number and its unit, or within a range."""
+    return _WHOLE.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def count_of(value: int | None) -> str:

@@ -23,6 +23,7 @@ from harness.options import Parser
 from harness.report.decision import decision
 from harness.report.page import templates
 from harness.report.summary import summary_text
+from harness.report.words import unbroken
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import make_folder, write_file
 from lab.kit_runs import kit_run
@@ -36,6 +37,7 @@ MATRICES = {
     BackendKind.DOCKER: ROOT / "matrices" / "survival" / "containers.yaml",
 }
 PUBLISHED = ROOT / "docs" / "survival"
+_CELL = re.compile(r"<td data-column=(?!\"choice).*?</td>")
 _STYLE = re.compile("<style>.*?</style>", re.DOTALL)
 
 
@@ -110,10 +112,11 @@ def _dress(published: Path) -> None:
 
 
 def dressed(text: str) -> str:
-    """A page with the style of today's pages in the place of its own."""
+    """A page with the style of today's pages in the place of its own, and its figures unbroken as theirs."""
     todays = _STYLE.search(templates().get_template("base.html").render())
     assert todays is not None
-    return _STYLE.sub(lambda _: todays[0], text, count=1)
+    styled = _STYLE.sub(lambda _: todays[0], text, count=1)
+    return _CELL.sub(lambda found: unbroken(found[0]), styled)
 
 
 def _without_folders(suite: SuiteResult) -> SuiteResult:

@@ -136,3 +136,8 @@ def test_page_without_its_runs_gets_the_style_of_today_and_keeps_its_words() -> 
     assert "@media print" in new
     assert new.endswith("</style></head><body><p>62 of 125 kept</p></body>")
     assert dressed(new) == new
+    cell = '<td data-column="longest outage"><a href="#cell-1">16.0 s (15.8 s to 16.6 s)</a></td>'
+    kept = "<p>62 of 125 kept</p></body>"
+    assert dressed(old.replace(kept, cell)).endswith(
+        cell.replace("0 s", "0\u00a0s").replace("15.8 s to 16.6 s", "15.8\u00a0s\u00a0to\u00a016.6\u00a0s")
+    )

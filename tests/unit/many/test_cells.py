@@ -133,7 +133,7 @@ def test_page_and_summary_have_the_cells() -> None:
     """The page has a row for the cell and a row for each run; a suite without repeats has runs alone."""
     many = suite(*repeated(Verdict.PASS, Verdict.PASS))
     assert "kept 2 of 2" in index(many)
-    assert "at least 22.4 %" in index(many)
+    assert "at least 22.4\u00a0%" in index(many)
     assert "(seed 1)" in index(many)
     (cell,) = summary(many)["cells"]
     assert cell["seeds"] == [0, 1]

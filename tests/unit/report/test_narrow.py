@@ -11,6 +11,7 @@ import pytest
 from harness.model.directives import LeftOut
 from harness.model.words import Verdict
 from harness.report.page import index, page
+from harness.report.words import unbroken
 from tests.builders_results import result, suite
 from tests.unit.report.test_timeline import history, judged
 
@@ -83,3 +84,34 @@ def test_a_reason_stands_on_a_page_once() -> None:
         result(Verdict.INCONCLUSIVE), reasons=("a fault found nothing",), why="a fault found nothing"
     )
     assert page(doubted, history()).count("a fault found nothing") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("10 of 300 (3 %)", "10_of_300 (3_%)"),
+        ("1 (2 / 3 %)", "1 (2_/_3_%)"),
+        ("web-3: ≥ 69.2 s, more is not known", "web-3: ≥_69.2_s, more is not known"),
+        (
+            "16.0 s to 16.4 s [1 s to 2 s] (15.8 s to 16.6 s)",
+            "16.0_s to 16.4_s [1_s_to_2_s] (15.8_s_to_16.6_s)",
+        ),
+        ("24.0 MiB", "24.0_MiB"),
+        ("3 sessions, 5 B", "3 sessions, 5_B"),
+        (f"a long remark in parentheses ({'x ' * 12}y)", f"a long remark in parentheses ({'x ' * 12}y)"),
+    ],
+)
+def test_no_line_ends_within_a_number_and_its_unit(text: str, shown: str) -> None:
+    """Nor within a range; a line may end everywhere else."""
+    assert unbroken(text).replace("\u00a0", "_") == shown
+
+
+def test_figures_of_a_run_and_of_a_suite_are_unbroken() -> None:
+    """In the tiles, and in the cells of tables."""
+    one = judged()
+    assert one.judgement is not None
+    metrics = replace(one.judgement.metrics, lag_at_fault_bytes=2048)
+    one = replace(one, judgement=replace(one.judgement, metrics=metrics))
+    figure = "2.0\u00a0KiB"
+    assert f"<b>{figure}</b>" in page(one, history())
+    assert f">{figure}</td>" in index(suite(one))
