@@ -84,6 +84,14 @@ def _internal_names(given: Given) -> Iterator[Hit]:
             )
 
 
+def _only_there(does: str) -> str:
+    """Why the kit's own nodes cannot show it, and what can."""
+    return (
+        "each of the kit's nodes has a directory of its own, and a start command of the kit's; only a run of "
+        f"your project shows it, with a scenario that {does}: failover-kit run YOURS.yaml --compose FILE"
+    )
+
+
 RULES = (
     Rule(
         name="single-file-mount",
@@ -96,7 +104,7 @@ RULES = (
         cure="Mount a directory of its own for every node, and copy the file into it at the first start.",
         kinds=_COMPOSE,
         look=_one_file,
-        no_proof="needs your own project: failover-kit run SCENARIO --compose FILE",
+        no_proof=_only_there("restarts the sentinels after a failover"),
     ),
     Rule(
         name="shared-sentinel-conf",
@@ -107,7 +115,7 @@ RULES = (
         cure="Give every sentinel a file of its own, in a directory of its own.",
         kinds=_COMPOSE,
         look=_shared_conf,
-        no_proof="needs your own project: failover-kit run SCENARIO --compose FILE",
+        no_proof=_only_there("restarts the sentinels and then kills the primary"),
     ),
     Rule(
         name="shared-data-volume",
@@ -118,7 +126,7 @@ RULES = (
         cure="Give every instance a volume of its own.",
         kinds=_COMPOSE,
         look=_shared_volume,
-        no_proof="needs your own project: failover-kit run SCENARIO --compose FILE",
+        no_proof=_only_there("restarts both instances"),
     ),
     Rule(
         name="replica-by-command",
@@ -130,7 +138,7 @@ RULES = (
         "that file.",
         kinds=_COMPOSE,
         look=_replica_again,
-        no_proof="needs your own project: failover-kit run SCENARIO --compose FILE",
+        no_proof=_only_there("restarts the node that was promoted"),
     ),
     Rule(
         name="names-on-internal-network",
