@@ -11,6 +11,7 @@ Read the package in the order the data flows:
     safe_files   files in a run's folder, read and written without following a link
     tasks        the end of tasks of an event loop
     model/       the nouns: scenarios, plans, records, findings, and the seams between the stages
+    options      options of a command, with the nearest of what may be chosen
     presets/     kinds of topology: each makes the inventory of its nodes
     redis_wire/  how a Redis or Sentinel process is talked to: commands, replies, roles, keys
     libraries/   client libraries of somebody else's, each in a process of its own

@@ -17,5 +17,5 @@ class Parser(argparse.ArgumentParser):
         legal = list(map(str, action.choices))
         hint = did_you_mean(str(value), legal)
         raise argparse.ArgumentError(
-            action, f"invalid choice: {value!r}{hint} (choose from {', '.join(legal)})"
+            action, f"invalid choice: {value!r}{hint} (choose from {', '.join(map(repr, legal))})"
         )

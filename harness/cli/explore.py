@@ -20,7 +20,7 @@ from harness.beside import is_kind, nodes_of
 from harness.errors import ExitStatus, UsageError
 from harness.explore import Found, OnNodes, Request, explore, fitting
 from harness.model.nearest import did_you_mean
-from harness.model.words import TopologyKind
+from harness.presets import PRESETS
 from harness.report import terminal
 from harness.running.ground import ground_of
 from harness.running.vocabulary import shipped
@@ -85,7 +85,7 @@ def _own_deployment(target: str) -> Path | None:
         return None
     if (kind := reading.first_key(Path(target))) != "deployment":
         there = "none of these" if Path(target).exists() else "no such file"
-        instead = f"a file that begins with {kind!r}" if kind else there + did_you_mean(target, TopologyKind)
+        instead = f"a file that begins with {kind!r}" if kind else there + did_you_mean(target, PRESETS)
         raise UsageError(
             f"explore {target}: expected a topology by its name, such as sentinel, or a deployment file, "
             f"found {instead}"

@@ -2,6 +2,7 @@
 
 words              closed vocabularies
 command_words      what a person may write for a backend, a suite and a seed
+nearest            the word that somebody meant who misspelt it
 engine             how engines are named
 engine_directives  which directives each engine has
 directive_table    which of them a node is given

@@ -338,16 +338,6 @@ BAD = {
         "restart: primary, data: gone",
         "one of keep, empty, found 'gone'",
     ),
-    "replica attached where it is": (
-        "kill: primary",
-        "reattach: replica, to: primary",
-        "it would change nothing: no hand over or reattach comes before",
-    ),
-    "address that nobody left": (
-        "kill: primary",
-        "restart: replica, address: abandoned",
-        "it would change nothing: no restart with address: new comes before",
-    ),
     "killed without a kill": ("kill: primary", "restart: killed", "no node is killed at that time"),
     "no start": ("after: 5s, ", "", "expected either 'after' (a time or an event) or 'when'"),
     "event before the first": ("after: 5s", "after: promoted", "the first fault has no event before it"),

@@ -61,6 +61,21 @@ REFUSED = {
         "unknown metric 'p99'; did you mean 'latency(read, p99)'?",
     ),
     "percentile of a behaviour": ({"outage(login)": "p95(log-in)"}, 9, "did you mean 'latency(login, p95)'?"),
+    "replica attached where it is": (
+        {"kill: primary": "reattach: replica, to: primary"},
+        7,
+        "it would change nothing: no hand over or reattach comes before",
+    ),
+    "address that nobody left": (
+        {"kill: primary": "restart: replica, address: abandoned"},
+        7,
+        "it would change nothing: no restart with address: new comes before",
+    ),
+    "cache that nobody fills": (
+        {"kill: primary": "flush: cache", "kind: sentinel": "kind: split"},
+        7,
+        "it would change nothing: no fill or fill cache on cache comes before",
+    ),
     "maximum alone": ({"outage(login)": "max"}, 9, "did you mean 'latency(read, max)'?"),
     "latency of no percentile": ({"outage(login)": "latency(read)"}, 9, "such as latency(read, p99)"),
     "brackets in braces": ({"kill: primary": "kill: replica[lag=max]"}, 7, "within { } a comma ends"),

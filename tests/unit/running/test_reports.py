@@ -28,7 +28,7 @@ def test_report_is_found_however_it_is_written(asked: str) -> None:
 
 def test_unknown_report_names_the_nearest() -> None:
     """A number that is off by one digit is a misprint."""
-    with pytest.raises(UsageError, match=r"--bug 'redis-606': expected a report .*nearest is redis-6062"):
+    with pytest.raises(UsageError, match=r"--bug 'redis-606': expected a report .*did you mean 'redis-6062'"):
         scenarios_of("redis-606")
 
 
