@@ -3,6 +3,7 @@
     past/         a small model of nodes that writes histories: `Past` and what it is made of
     records       the records that such histories are made of
     plans         the scenario and the plan that they are about
+    command       a measurement as a command: its exit status, and Ctrl-C
     rows          what a measurement ends with: a table, a file, an exit status
     published     what a measurement publishes in docs/
     selftest/     seeded bugs must be found, and nothing where nothing is wrong     (real nodes)

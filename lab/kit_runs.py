@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -26,5 +27,12 @@ def kit_run(words: Sequence[str], *, within_s: float | None = None, said_to: Tex
             running.send_signal(signal.SIGINT)
             return running.wait()
         except KeyboardInterrupt:
-            running.wait()
+            _wait_in_spite_of_ctrl_c(running)
             raise
+
+
+def _wait_in_spite_of_ctrl_c(running: subprocess.Popen[bytes]) -> None:
+    """It has heard of each Ctrl-C itself: the second one stops it at once."""
+    while running.returncode is None:
+        with contextlib.suppress(KeyboardInterrupt):
+            running.wait()

@@ -26,6 +26,7 @@ from lab.bench import (
     suite,
     workers,
 )
+from lab.command import as_command
 from lab.rows import RUNS, Row, report
 
 EXTRAPOLATED = "growing"
@@ -87,4 +88,4 @@ def _parser() -> Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

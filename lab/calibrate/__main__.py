@@ -6,7 +6,6 @@ Takes about six minutes. Run it on a machine that does nothing else: a busy one 
 from __future__ import annotations
 
 import secrets
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from lab.calibrate.judge import (
     worst,
 )
 from lab.calibrate.stopped import patient, plan_of, run
+from lab.command import as_command
 from lab.rows import RUNS, Row, report
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0)
@@ -220,4 +220,4 @@ PARTS = {"outages": outages, "profiles": profiles, "latencies": latencies, "cloc
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -24,6 +24,7 @@ from harness.options import Parser
 from harness.safe_files import write_file
 from lab.catalogue.record import OneRun, Record, runs_of
 from lab.catalogue.table import page
+from lab.command import as_command
 from lab.engines.__main__ import engines_here
 from lab.kit_runs import kit_run
 from lab.published import MadePart, encoded, today
@@ -117,4 +118,4 @@ def _publish(runs: Iterator[OneRun]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -23,6 +23,7 @@ from harness.version import kit_version
 from lab.claims.outcome import Checked, Record, measured_in
 from lab.claims.page import page
 from lab.claims.statements import Check, Statement, checks_of, read_statements, together
+from lab.command import as_command
 from lab.kit_runs import kit_run
 from lab.published import encoded, today
 from lab.rows import ROOT, RUNS
@@ -105,4 +106,4 @@ def _results(given: argparse.Namespace, asked: Check, out: Path) -> tuple[Scenar
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

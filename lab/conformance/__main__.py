@@ -13,6 +13,7 @@ import msgspec
 
 from harness.errors import ExitStatus
 from harness.safe_files import write_file
+from lab.command import as_command
 from lab.conformance.table import MADE, Passed, after_all, markdown, passed_in
 from lab.published import encoded, today
 from lab.rows import ROOT
@@ -45,4 +46,4 @@ def recorded() -> list[Passed]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -27,6 +27,7 @@ from harness.model.directive_table import HARMLESS
 from harness.model.engine import engine_name
 from harness.topology.docker import backend, image
 from harness.topology.process import server_programs
+from lab.command import as_command
 from lab.directives.answers import WRONG, form, further_probes, unknown
 from lab.rows import ROOT
 
@@ -188,4 +189,4 @@ def _lines(kept: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
-import sys
 from pathlib import Path
 
 from harness.model.engine import engine_name
@@ -16,6 +15,7 @@ from harness.options import Parser
 from harness.topology.docker import backend as docker
 from harness.topology.docker import image
 from harness.topology.process import server_programs
+from lab.command import as_command
 from lab.engines.table import OnEngine, rows
 from lab.kit_runs import kit_run
 from lab.pressure.tally import tally
@@ -75,4 +75,4 @@ def _run(given: argparse.Namespace, backend: str, name: str, out: Path) -> OnEng
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

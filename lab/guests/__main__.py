@@ -28,6 +28,7 @@ from harness.model.results import ScenarioResult
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import write_file
 from harness.version import kit_version
+from lab.command import as_command
 from lab.guests import page
 from lab.guests.cures import needed, read_cures
 from lab.guests.measured import Cell, after_all, measured
@@ -228,4 +229,4 @@ def _write(table: page.Table, folder: Path, *, record: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -28,6 +28,7 @@ from harness.model.proxy import Balance, ProxyShape
 from harness.model.scenario import Scenario
 from harness.options import Parser
 from harness.safe_files import write_file
+from lab.command import as_command
 from lab.haproxy.page import MADE, Record
 from lab.haproxy.rounds import Count, Round, missing
 from lab.haproxy.table import Run, Share, table
@@ -182,4 +183,4 @@ def _share(traffic: Traffic, web_servers: tuple[str, ...], lost: list[int], sinc
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

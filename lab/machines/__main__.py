@@ -13,6 +13,7 @@ import sys
 from harness.errors import EnvironmentFailure
 from harness.model.hosts import NAMED
 from harness.options import Parser
+from lab.command import as_command
 from lab.machines import engines, guardian
 
 TESTS = tuple(
@@ -40,4 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

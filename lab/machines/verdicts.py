@@ -24,6 +24,7 @@ from harness.model.hosts import NAMED
 from harness.model.words import BackendKind, Verdict
 from harness.safe_files import make_folder, write_file
 from harness.saved import load
+from lab.command import as_command
 from lab.machines import engines, guardian
 from lab.rows import ROOT, RUNS
 
@@ -162,4 +163,4 @@ def status(known: Mapping[tuple[str, str], Run], scenarios: Sequence[str]) -> in
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

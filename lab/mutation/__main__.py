@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.command import as_command
 from lab.mutation.choice import Reach, importers, sample
 from lab.mutation.crew import Crew
 from lab.mutation.equivalent import FILE, read_equivalents, stale, why_equivalent
@@ -183,8 +183,4 @@ def _tried(mutant: Mutant, why: str | None, record: Record) -> Tried:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("stopped: what was tried is noted; the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+    as_command(main, "stopped: what was tried is noted; the same command goes on from there")

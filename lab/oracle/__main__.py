@@ -8,7 +8,6 @@ wrong. `--again FOLDER` compares runs that are already there, judged anew.
 from __future__ import annotations
 
 import secrets
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from harness.running.compiling import compile_all
 from harness.running.ground import choose_ground
 from harness.running.recording import Stop, record_on
 from harness.topology.backends import up
+from lab.command import as_command
 from lab.oracle.monitor import listening
 from lab.oracle.truth import Oracle, Truth
 
@@ -143,4 +143,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -13,6 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
+from lab.command import as_command
 from lab.kit_runs import kit_run
 from lab.pressure.burners import every_core_busy
 from lab.pressure.tally import Tally, line, rows, tally
@@ -55,4 +56,4 @@ def _run(given: argparse.Namespace, out: Path) -> Tally | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -23,6 +23,7 @@ from harness.errors import ExitStatus, UsageError
 from harness.history.files import PLAN
 from harness.safe_files import is_file
 from harness.saved.judging import read_run
+from lab.command import as_command
 
 DIFFERENCES_SHOWN = 20
 """Of one run."""
@@ -118,4 +119,4 @@ def _short(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

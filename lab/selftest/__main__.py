@@ -23,6 +23,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.words import TopologyKind
 from harness.options import Parser
 from harness.topology.process import server_programs
+from lab.command import as_command
 from lab.rows import report
 from lab.selftest.bugs import BUGS
 from lab.selftest.crew import Crew, WorkerLost
@@ -104,4 +105,4 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    as_command(lambda: main(sys.argv[1:]))

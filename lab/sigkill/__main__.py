@@ -9,7 +9,6 @@ machine, and why not. `--write` puts that into docs/faults.md.
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from harness.running.ground import Ground, choose_ground
 from harness.running.selection import Choice, choose
 from harness.running.vocabulary import shipped
 from harness.safe_files import write_file
+from lab.command import as_command
 from lab.published import MadePart
 from lab.rows import ROOT, RUNS, report
 from lab.sigkill.example import Example, examples, first_that_fits
@@ -156,4 +156,4 @@ def misfits(ground: Ground) -> Callable[[Document], str | None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

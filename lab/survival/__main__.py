@@ -26,6 +26,7 @@ from harness.report.summary import summary_text
 from harness.report.words import unbroken
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import make_folder, write_file
+from lab.command import as_command
 from lab.kit_runs import kit_run
 from lab.published import encoded, today
 from lab.rows import ROOT, RUNS
@@ -125,4 +126,4 @@ def _without_folders(suite: SuiteResult) -> SuiteResult:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -7,13 +7,13 @@ are patient: on a busy machine their patience would decide what a hung request i
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from harness.checks.run import run_checks
 from harness.model.words import Outcome
+from lab.command import as_command
 from lab.rows import RUNS, Row, report
 from lab.toy_guest.driven import free_port, history_of
 
@@ -54,4 +54,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -20,6 +20,7 @@ from harness.model.scenario import Scenario
 from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
 from harness.scenario import load
+from lab.command import as_command
 from lab.rows import ROOT
 from lab.track_record.table import CATALOGUE_HEAD, HEAD, MADE, catalogue, runs_in, runs_of, table
 
@@ -64,4 +65,4 @@ def _file(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from lab.command import as_command
 from lab.rows import RUNS, Row, report
 from lab.twin.compare import Compared, as_text, compare
 
@@ -41,4 +41,4 @@ def rows(found: Compared) -> list[Row]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

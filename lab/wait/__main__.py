@@ -20,6 +20,7 @@ from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import OperationKind, Outcome, Phase
 from harness.options import Parser
+from lab.command import as_command
 from lab.kit_runs import kit_run
 from lab.rows import ROOT, RUNS
 from lab.wait.table import Run, table
@@ -114,4 +115,4 @@ def _confirmed(operation: Operation) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_command(main)

@@ -27,6 +27,7 @@ from harness.running.ground import ground_of
 from harness.running.vocabulary import shipped
 from harness.safe_files import make_folder, write_file
 from harness.scenario import scenario_of
+from lab.command import as_command
 from lab.rows import ROOT, RUNS, Row, report
 from lab.weakness.behind import VARIABLE
 from lab.weakness.ground import Misbehaving
@@ -133,4 +134,4 @@ def row_of(weakness: Weakness, found: Found, told: Told) -> Row:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    as_command(lambda: main(sys.argv[1:]))
