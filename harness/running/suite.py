@@ -173,6 +173,8 @@ class _Job:
     """When it gave its place to the next; None: it never did."""
     begun: bool = False
     """It has said so, and may have started nodes."""
+    stopped: str = ""
+    """Why the scheduler stopped it; empty: it did not."""
     said: str = ""
     """The last line of its output that was no progress: why it could not leave a result."""
 
@@ -379,7 +381,8 @@ class Suite:
         if job.process.stdin is not None:
             job.process.stdin.write(ITS_TURN)
         await asyncio.sleep(job.plan.expected_s + SECONDS_OVER_EXPECTED)
-        self._display.line(f"{job.plan.label}: it takes too long; stopping it")
+        job.stopped = f"stopped, as it took {SECONDS_OVER_EXPECTED:g} s longer than planned"
+        self._display.line(f"{job.plan.label}: {job.stopped}")
         await self._end(job)
 
     async def _follow(self, job: _Job) -> None:
@@ -438,6 +441,7 @@ class Suite:
             log = _tail(job.directory / "run.log")
             last = log.splitlines()[-1:] if code == EnvironmentFailure.exit_code else []
             why = job.said or ": ".join([f"{_ended(code)} and wrote no result", *last])
+            why = f"{job.stopped}: {why}" if job.stopped else why
             found = replace(ScenarioResult.of(job.plan, Verdict.ERROR, why), log_tail=log)
         if found.verdict is Verdict.ERROR:
             self._look_for_room()

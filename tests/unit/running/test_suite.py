@@ -253,6 +253,19 @@ def test_killed_attempt_is_an_environment_failure(tmp_path: Path) -> None:
     assert cleaned == ["cleaned"]
 
 
+def test_attempt_that_takes_too_long_is_stopped_and_the_result_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no verdict: nobody else ended it, and how long it was given stands there."""
+    monkeypatch.setattr("harness.running.suite.SECONDS_OVER_EXPECTED", -4.9)
+    suite, told = run(tmp_path, plan("deaf"), process=SCRIPTED)
+    (result,) = suite.results
+    assert (result.verdict, suite.exit_code) == (Verdict.ERROR, 4)
+    stopped = "stopped, as it took -4.9 s longer than planned"
+    assert result.reasons[0].startswith(f"{stopped}: the process of this run was ended by SIG")
+    assert any(stopped in line for line in told.lines)
+
+
 def test_log_of_an_attempt_keeps_no_password(tmp_path: Path) -> None:
     """It may quote a configuration, as may the last thing that the attempt said: neither reaches a report."""
     suite, told = run(tmp_path, plan("quotes a password and is killed"), process=SCRIPTED)
