@@ -97,9 +97,24 @@ class ColumnWriter:
                 if name == TABLES[0]:
                     operations = theirs.metadata.num_rows
                 for number in range(theirs.num_row_groups):
-                    group = moved(theirs.read_row_group(number, use_threads=False))
-                    file.write_table(_counted_on(group, self._written), row_group_size=max(1, group.num_rows))
+                    self._copy(file, theirs, number, moved)
+            pa.default_memory_pool().release_unused()  # what it keeps in pieces grows from file to file
         self._written += operations
+
+    def _copy(
+        self,
+        file: pq.ParquetWriter,
+        theirs: pq.ParquetFile,
+        number: int,
+        moved: Callable[[pa.Table], pa.Table],
+    ) -> None:
+        """One group. It is read column by column, and gone before the next one is read: what unpacks all
+        columns at once takes twice the memory of the table."""
+        schema = theirs.schema_arrow
+        read = partial(theirs.read_row_group, number, use_threads=False)
+        columns = [read(columns=[name]).column(name) for name in schema.names]
+        group = _counted_on(moved(pa.table(columns, schema=schema)), self._written)
+        file.write_table(group, row_group_size=max(1, group.num_rows))
 
     def finish(self) -> None:
         """Write what is held and put the files in place.
