@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.errors import EnvironmentFailure
 from harness.model.deployment import TopologySpec
 from harness.model.plan import Plan
 from harness.model.scenario import Workload
@@ -15,6 +16,7 @@ from harness.presets import of_topology
 from harness.topology.backends import BACKENDS
 from harness.topology.base import readiness
 from harness.topology.base.control import Controls
+from harness.topology.docker import kit_image
 from lab.plans import plan_of, scenario_of
 
 EACH_BACKEND = [
@@ -31,6 +33,13 @@ _DEFAULT_SHAPE: dict[TopologyKind, dict[str, Any]] = {
     TopologyKind.SPLIT: {},
     TopologyKind.SHARED: _ONE_NODE,
 }
+
+
+def kit_image_needed() -> None:
+    try:
+        kit_image.checked()
+    except EnvironmentFailure as problem:
+        pytest.skip(str(problem))
 
 
 def process_plan(kind: TopologyKind | str, *, web_servers: int = 3, **settings: Any) -> Plan:

@@ -21,7 +21,7 @@ def doctor(_options: argparse.Namespace) -> int:
 
 def image(options: argparse.Namespace) -> int:
     if options.kit:
-        output.say(f"image {kit_image.build()} is there: docker run --rm {kit_image.TAG} run single/01")
+        output.say(f"image {kit_image.build()} is there: docker run --rm {kit_image.tag()} run single/01")
     else:
         output.say(ground.build_image(options.engine))
     return 0

@@ -16,7 +16,7 @@ import yaml
 from harness.jobs import task
 from harness.jobs.shards import Asked
 from harness.jobs.task import Job
-from harness.topology.docker.kit_image import TAG
+from harness.topology.docker import kit_image
 
 NAME = "failover-kit"
 TRIES = 3
@@ -53,7 +53,7 @@ def manifest(asked: Asked, files: bytes, *, image: str | None = None) -> str:
     documents = [
         _configuration(name, given, files),
         _claim(name),
-        _job(name, asked, image or TAG),
+        _job(name, asked, image or kit_image.tag()),
     ]
     text = yaml.safe_dump_all(documents, sort_keys=False, width=100)
     return f"{_ABOUT.format(runs=asked.runs, shards=asked.shards, name=name)}---\n{text}"

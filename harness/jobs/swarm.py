@@ -90,8 +90,8 @@ class Submission:
 
     def _carried(self) -> str:
         """The identity of the kit's image, which every host has then."""
-        own = images.carry_same(kit_image.TAG, self.hosts)
-        self.display.line(f"image {kit_image.TAG} is on {len(self.hosts)} hosts")
+        own = images.carry_same(kit_image.tag(), self.hosts)
+        self.display.line(f"image {kit_image.tag()} is on {len(self.hosts)} hosts")
         return own
 
     def _job(self, leading: Host, name: str, todo: tuple[int, ...], image: str) -> None:

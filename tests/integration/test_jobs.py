@@ -21,9 +21,9 @@ from harness.jobs.ledger import Ledger
 from harness.model.hosts import NAMED
 from harness.model.words import Verdict
 from harness.saved import load
-from harness.topology.docker import kit_image
 from harness.topology.machines import hosts
 from lab.machines import engines
+from tests.builders_topology import kit_image_needed
 
 pytestmark = pytest.mark.docker
 
@@ -47,7 +47,7 @@ def test_a_matrix_over_machines_ends_with_every_run_though_one_dies(
     found = hosts.named()
     if len(found) < 3:
         pytest.skip(f"two of three hosts are to live on, and {NAMED} names {len(found)}")
-    kit_image.build()
+    kit_image_needed()
     (tmp_path / "m.yaml").write_text(MATRIX)
     results = tmp_path / "runs" / "latest"
     words = ["run", "m.yaml", "--submit", "swarm", "--seed", "1", "--shards", str(SHARDS)]

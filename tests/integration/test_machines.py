@@ -22,12 +22,12 @@ from harness.model.links import LinkRule
 from harness.model.words import Outcome, TopologyKind
 from harness.saved import load
 from harness.topology.base.readiness import answers
-from harness.topology.docker import kit_image
 from harness.topology.docker.image import choose_image
 from harness.topology.machines import backend, hosts, overlay
 from harness.topology.machines.topology import MachinesTopology
 from lab.machines import engines, guardian
 from tests.builders_faults import heal, inject, reaches, scene_on
+from tests.builders_topology import kit_image_needed
 from tests.integration.test_backend_conformance import plan_on, ready
 from tests.integration.test_guests import PERL, anywhere
 
@@ -109,7 +109,7 @@ def test_a_host_is_isolated_and_lost(machines: list[str], tmp_path: Path) -> Non
 def test_workers_on_hosts_make_one_history(machines: list[str], tmp_path: Path) -> None:
     """Each sends from its host. A web server is on the wrong side of a partition, and another one of the same
     worker is not. What they recorded is one history, and the clocks are known."""
-    kit_image.build()
+    kit_image_needed()
     on = f"deployment.workers=[{', '.join(machines[:2])}]"
     changed = [on, "workload.rate=60/s", "workload.users=200"]
     words = ["run", "sentinel/04", "--backend", "machines", "--seed", "1", "--out", str(tmp_path)]

@@ -10,6 +10,7 @@ there is worked out here, and pip is given a list without conditions.
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import tempfile
 from collections.abc import Iterator
@@ -27,7 +28,10 @@ from harness.topology.docker import daemon
 from harness.topology.docker.daemon import translated
 from harness.topology.docker.image import BUILD_S, run_script
 
-TAG = "redis-failover-kit/kit:latest"
+NAMED = "FAILOVER_KIT_IMAGE"
+"""A variable with another tag for it: so each of several checkouts on one machine can have an image."""
+_TAG = "redis-failover-kit/kit:latest"
+
 MARK = "failover-kit.kit"
 """The label with the mark of the kit's files."""
 
@@ -40,6 +44,11 @@ _PARTS = (
 _SUITE = "bookworm"
 _PYTHON = {"python_version": "3.11", "python_full_version": "3.11.2"}
 """Of that suite."""
+
+
+def tag() -> str:
+    """By which this machine's engine knows it."""
+    return os.environ.get(NAMED) or _TAG
 
 
 def build() -> str:
@@ -58,9 +67,9 @@ def build() -> str:
     with tempfile.NamedTemporaryFile("w", prefix="failover-kit-pins-", suffix=".txt") as pins:
         pins.write("".join(f"{line}\n" for line in holding(pinned.read_text(encoding="utf-8"))))
         pins.flush()
-        words = [TAG, mark(root), str(root), pins.name, _SUITE, _PYTHON["python_version"], *_PARTS]
+        words = [tag(), mark(root), str(root), pins.name, _SUITE, _PYTHON["python_version"], *_PARTS]
         run_script("compose/kit-image.sh", words, within_s=3 * BUILD_S)
-    return TAG
+    return tag()
 
 
 def holding(pinned: str) -> Iterator[str]:
@@ -100,9 +109,9 @@ def _belongs(file: Path) -> bool:
 
 def mark_in(client: Any) -> str | None:
     """The mark of the kit in an engine's image; None: it has no such image."""
-    with translated(f"looking for image {TAG}"):
+    with translated(f"looking for image {tag()}"):
         try:
-            found = client.images.get(TAG)
+            found = client.images.get(tag())
         except docker.errors.ImageNotFound:
             return None
     return str(found.labels.get(MARK, ""))
@@ -120,7 +129,7 @@ def checked() -> str:
     if there != own:
         what = "none" if there is None else "one of another state of the kit"
         raise EnvironmentFailure(
-            f"image {TAG}: expected one of this kit in this machine's engine, found {what}: make kit-image"
+            f"image {tag()}: expected one of this kit in this machine's engine, found {what}: make kit-image"
         )
     return own
 

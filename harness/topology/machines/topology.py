@@ -321,7 +321,7 @@ class MachinesTopology(DockerTopology):
         with self._carrying:
             if not self._kit_image:
                 kit_image.checked()
-                self._kit_image = images.carry_same(kit_image.TAG, self._hosts)
+                self._kit_image = images.carry_same(kit_image.tag(), self._hosts)
         return self._kit_image
 
     def _beside(self, host: Host, keeper: str, words: Sequence[str]) -> list[str]:

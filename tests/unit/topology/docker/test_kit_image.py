@@ -69,3 +69,17 @@ def test_the_image_is_built_from_a_checkout(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(kit_image, "kit_root", lambda: tmp_path)
     with pytest.raises(EnvironmentFailure, match="expected a checkout of the kit"):
         kit_image.build()
+
+
+def test_a_variable_names_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that checkouts on one machine do not replace each other's; an empty one names nothing."""
+    asked: list[str] = []
+
+    def get(name: str) -> Any:
+        asked.append(name)
+        raise docker.errors.ImageNotFound(name)
+
+    for named in ("", "ours/kit:1"):
+        monkeypatch.setenv(kit_image.NAMED, named)
+        kit_image.mark_in(SimpleNamespace(images=SimpleNamespace(get=get)))
+    assert asked == ["redis-failover-kit/kit:latest", "ours/kit:1"]
