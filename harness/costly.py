@@ -10,6 +10,9 @@ A name for a type is text: `Flags: TypeAlias = "npt.NDArray[np.bool_]"`.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -35,18 +38,32 @@ class _Costly(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked by whoever looks at modules, and does not use them
             raise AttributeError(name)
-        module = import_module(self.__name__)
-        if self.__name__.startswith("pyarrow"):
-            _with_its_memory(import_module("pyarrow"))
+        with _memory_of_the_system() if self.__name__.startswith("pyarrow") else nullcontext():
+            module = import_module(self.__name__)
         found = getattr(module, name)
         setattr(self, name, found)
         return found
 
 
-def _with_its_memory(arrow: Any) -> None:
+_ALLOCATOR = "ARROW_DEFAULT_MEMORY_POOL"
+
+
+@contextmanager
+def _memory_of_the_system() -> Iterator[None]:
     """Arrow's own allocator keeps what it once had: reading a million operations took a quarter more memory
-    with it, and half as much time again."""
-    arrow.set_memory_pool(arrow.system_memory_pool())
+    with it, and half as much time again; and copying group after group, it keeps more and more.
+
+    Trap: only what is in the environment while Arrow is loaded holds for all of it. Much of what reads and
+    writes files takes no notice of `set_memory_pool`.
+    """
+    if _ALLOCATOR in os.environ:
+        yield
+        return
+    os.environ[_ALLOCATOR] = "system"
+    try:
+        yield
+    finally:
+        del os.environ[_ALLOCATOR]  # it is nothing to applications that the kit starts
 
 
 if TYPE_CHECKING:

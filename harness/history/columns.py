@@ -98,7 +98,7 @@ class ColumnWriter:
                     operations = theirs.metadata.num_rows
                 for number in range(theirs.num_row_groups):
                     self._copy(file, theirs, number, moved)
-            pa.default_memory_pool().release_unused()  # what it keeps in pieces grows from file to file
+                    pa.default_memory_pool().release_unused()
         self._written += operations
 
     def _copy(

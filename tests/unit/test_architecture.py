@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -238,6 +239,29 @@ def test_list_is_there_before_anything_costly_is_imported() -> None:
         [sys.executable, "-c", LISTED], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+WRITTEN = """
+import os
+from harness.costly import pa, pq
+pq.write_table(pa.table({"a": pa.array(["x", "y"]).dictionary_encode()}), pa.BufferOutputStream())
+print(pa.default_memory_pool().backend_name, pa.mimalloc_memory_pool().max_memory(), "ARROW_DEFAULT_MEMORY_POOL" in os.environ)
+"""
+
+
+def test_all_of_arrow_takes_its_memory_from_the_system() -> None:
+    """What writes files too. What the kit starts is told nothing of it."""
+    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run(
+        [sys.executable, "-c", WRITTEN],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.split() == ["system", "0", "False"]
 
 
 def test_only_a_run_has_the_clients_of_nodes_and_containers() -> None:
