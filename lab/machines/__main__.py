@@ -22,9 +22,9 @@ import docker.errors
 from harness.errors import EnvironmentFailure
 from harness.model.hosts import NAMED
 from harness.options import Parser
-from lab.command import as_command
 from harness.topology.docker import daemon, kit_image
 from harness.topology.machines import hosts, images
+from lab.command import as_command
 from lab.machines import engines, guardian
 from lab.rows import ROOT
 
