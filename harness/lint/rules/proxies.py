@@ -162,7 +162,11 @@ RULES = (
         cure="Add 'tcp-check send INFO\\ replication\\r\\n' and 'tcp-check expect string role:master'.",
         kinds=_HAPROXY,
         look=_no_role,
-        proof=Proof("proxy/01", own_files=True),
+        proof=Proof(
+            "proxy/03",
+            settings=("deployment.client.application_retries=0",),  # another try may reach the primary
+            own_files=True,
+        ),
     ),
     Rule(
         name="proxy-checks-slowly",
