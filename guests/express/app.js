@@ -1,7 +1,7 @@
 // Express with express-session and connect-redis, set up as their documentation says.
 // STORE chooses the client: node-redis (connect-redis 9) or ioredis (connect-redis 8, the last that takes it).
 // With TUNED a request to a Redis that does not answer fails after a second, nothing waits in a queue, and
-// /health says whether there is a connection.
+// /health says whether there is a connection. With GIVES_UP the client ends after twenty tries to connect.
 import express from "express"
 import session from "express-session"
 import { RedisStore } from "connect-redis"
@@ -24,8 +24,17 @@ const tuned = {
     failoverDetector: true,
   },
 }
+// The example of node-redis's documentation; its text says that the connection ends after about two minutes.
+const givesUp = {
+  "node-redis": {
+    socket: {
+      reconnectStrategy: (retries) => (retries > 20 ? new Error("Too many retries.") : retries * 500),
+    },
+  },
+  ioredis: { retryStrategy: (times) => (times > 20 ? null : times * 500) },
+}
 let ready = () => true
-const more = env.TUNED ? tuned[env.STORE] : {}
+const more = (env.TUNED ? tuned : env.GIVES_UP ? givesUp : {})[env.STORE] ?? {}
 const sentinels = (env.REDIS_SENTINELS ?? "")
   .split(",")
   .filter(Boolean)

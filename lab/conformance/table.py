@@ -77,11 +77,16 @@ def after_all(before: Iterable[Passed], now: Iterable[Passed]) -> list[Passed]:
 def markdown(found: Iterable[Passed]) -> str:
     lines = ["| library | version | rows passed | not passed | on |", "| --- | --- | --- | --- | --- |"]
     for one in found:
-        version = one.version or LIBRARIES[one.library].version or "the kit's own"
         others = ", ".join(f"`{name}`" for name in one.others)
         passed = f"{one.rows - len(one.others)} of {one.rows}"
+        version = said_of(one.library, one.version)
         lines.append(f"| `{one.library}` | {version} | {passed} | {others} | {one.measured_on} |")
     return "\n".join(lines)
+
+
+def said_of(library: str, version: str) -> str:
+    """The version in words: `6.4.0`, `the kit's own`."""
+    return version or LIBRARIES[library].version or "the kit's own"
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -25,14 +25,18 @@ from harness.errors import ExitStatus, KitError
 from harness.model.history import History
 from harness.model.nearest import did_you_mean
 from harness.model.results import ScenarioResult
+from harness.plan.describing import AROUND_A_RUN_S
+from harness.plan.timeline import expected_s
+from harness.presets import inventory_of
 from harness.report.write import SUITE, read_suite
+from harness.running.selection import load
 from harness.safe_files import write_file
 from harness.version import kit_version
 from lab.command import as_command
 from lab.guests import page
 from lab.guests.cures import needed, read_cures
 from lab.guests.measured import Cell, after_all, measured
-from lab.guests.rounds import Round, missing
+from lab.guests.rounds import Round, missing, wall_s
 from lab.guests.versions import versions_of
 from lab.kit_runs import kit_run
 from lab.published import encoded, today
@@ -61,6 +65,9 @@ def main() -> int:
         if not wanted:
             print("none of these guests is run through one of these faults", file=sys.stderr)
             return ExitStatus.USAGE
+        print(_said_of_plans(given, wanted))
+        if given.plan:
+            return ExitStatus.PASSED
         whole = _measure(given, wanted)
         recorded = _recorded() if given.write else None
         cells = after_all(recorded.cells if recorded is not None else (), _cells(given.into))
@@ -81,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         "--into", type=Path, default=RUNS / "guests", help="for the runs; goes on with what is there"
     )
     parser.add_argument("--write", action="store_true", help="write docs/guests.json and docs/guests.md")
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="run nothing, say how many runs are missing and how long they take",
+    )
     parser.add_argument(
         "--page", action="store_true", help="run nothing, write the tables of docs/guests.json"
     )
@@ -117,10 +129,24 @@ def _faults() -> list[str]:
     return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
 
+def _said_of_plans(given: argparse.Namespace, wanted: Sequence[tuple[str, str]]) -> str:
+    """`124 runs, by their plans about 37 min`: of those that are missing."""
+    rounds = list(missing(wanted, _known(given.into), jobs=given.jobs))
+    minutes = wall_s(rounds, {one.fault: _planned_s(one.fault) for one in rounds}) / 60
+    return f"{sum(len(one.guests) for one in rounds)} runs, by their plans about {minutes:.0f} min"
+
+
+@cache
+def _planned_s(fault: str) -> float:
+    """How long one run of it takes, in seconds."""
+    [scenario] = load([SCENARIOS / f"{fault}.yaml"], suite=None)
+    return expected_s(scenario, inventory_of(scenario.deployment)) + AROUND_A_RUN_S
+
+
 def _measure(given: argparse.Namespace, wanted: Sequence[tuple[str, str]]) -> bool:
     """Round after round; what gave no result is tried once in each call. Whether nothing is missing."""
     clock, tried = RunClock(), set[tuple[str, str]]()
-    known = {(one.guest, one.fault) for one in _cells(given.into) if not one.why_not}
+    known = _known(given.into)
     while True:
         following = next(missing(wanted, known | tried, jobs=given.jobs), None)
         if following is None:
@@ -141,6 +167,10 @@ def _run(given: argparse.Namespace, one: Round) -> int:
     out = given.into / f"{one.fault}-{secrets.token_hex(3)}"
     print(f"--- {one.fault}: {', '.join(one.guests)}", flush=True)
     return kit_run([*words, "--out", str(out)])
+
+
+def _known(folder: Path) -> set[tuple[str, str]]:
+    return {(one.guest, one.fault) for one in _cells(folder) if not one.why_not}
 
 
 def _cells(folder: Path) -> Iterator[Cell]:

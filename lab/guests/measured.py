@@ -11,7 +11,13 @@ from pathlib import Path
 import msgspec
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.promises.front_door import ANONYMOUS_PAGE, COOKIE_DELETED, HUNG_REQUEST, TOLD_OK_THEN_LOST
+from harness.checks.promises.front_door import (
+    ANONYMOUS_PAGE,
+    COOKIE_DELETED,
+    HUNG_REQUEST,
+    NEEDS_RESTART,
+    TOLD_OK_THEN_LOST,
+)
 from harness.checks.promises.table import FINDINGS, having
 from harness.model.finding_kind import FindingTrait
 from harness.model.history import History
@@ -48,6 +54,8 @@ class Cell(msgspec.Struct, kw_only=True, frozen=True):
     """Log-ins and changes that the application confirmed, and that were gone later."""
     hung: int = 0
     """Requests without an answer within the browser's patience."""
+    restarted: int = 0
+    """Web servers that let nobody in although Redis was well again, until the kit started them anew."""
     errors_s: float = 0.0
     """The longest time in which some kind of request did not work on some web server."""
     back_s: float | None = None
@@ -58,7 +66,9 @@ class Cell(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def bad(self) -> bool:
         """Whether users lost something, were let in wrongly, or waited in vain."""
-        return bool(self.put_out or self.pages_for_nobody or self.got_in or self.lost or self.hung)
+        return bool(
+            self.put_out or self.pages_for_nobody or self.got_in or self.lost or self.hung or self.restarted
+        )
 
 
 def unknown(guest: str, fault: str, why: str) -> Cell:
@@ -105,6 +115,7 @@ def _of_users(guest: str, fault: str, result: ScenarioResult, judgement: Judgeme
         got_in=len({one.session for one in findings if one.side is FindingSide.OPEN}),
         lost=_count(findings, *having(FindingTrait.LOST_WRITE), TOLD_OK_THEN_LOST.name),
         hung=_count(findings, HUNG_REQUEST.name),
+        restarted=_count(findings, NEEDS_RESTART.name),
         errors_s=worst.duration_s.low if worst is not None else 0.0,
         back_s=back_after_s([*outages, *([worst] if worst is not None else [])]),
         seed=result.seed,

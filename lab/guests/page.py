@@ -28,6 +28,7 @@ SAID = {
     "got_in": "got in wrongly",
     "lost": "told ok, then lost",
     "hung": "hung",
+    "restarted": "web servers started anew",
     "errors": "errors for",
 }
 """Number of a cell -> the column that has it."""
@@ -95,6 +96,7 @@ def brief(cell: Cell | None) -> str:
     if cell.why_not:
         return "not known"
     said = [
+        f"{cell.restarted} started anew" if cell.restarted else "",
         f"{cell.got_in} got in" if cell.got_in else "",
         f"{cell.put_out} of {cell.came_by} out" if cell.put_out else "",
         f"{cell.pages_for_nobody} as nobody" if cell.pages_for_nobody and not cell.put_out else "",
@@ -126,8 +128,14 @@ def _numbers(cell: Cell) -> tuple[str, ...]:
         str(cell.lost),
         str(cell.hung),
         f"{cell.errors_s:.1f} s",
-        "not in this run" if cell.back_s is None else f"{cell.back_s:.1f} s",
+        _back(cell),
     )
+
+
+def _back(cell: Cell) -> str:
+    if cell.restarted:
+        return f"only after a restart: {cell.restarted}"
+    return "not in this run" if cell.back_s is None else f"{cell.back_s:.1f} s"
 
 
 def cured(table: Table, cures: Sequence[Cure]) -> Rows:

@@ -1,9 +1,10 @@
-"""Which runs are missing, and which of them run side by side. Pure."""
+"""Which runs are missing, which of them run side by side, and how long that takes. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 LONGEST = "long-outage"
 """It waits most of the time, so all guests go through it at once."""
@@ -31,3 +32,8 @@ def missing(
         for begin in range(0, len(left), max(1, size)):
             some = tuple(left[begin : begin + size])
             yield Round(fault=fault, guests=some, jobs=len(some) if fault == LONGEST else jobs)
+
+
+def wall_s(rounds: Iterable[Round], of_one_s: Mapping[str, float]) -> float:
+    """How long they take if each run of a fault takes so long, in seconds."""
+    return sum(ceil(len(one.guests) / one.jobs) * of_one_s[one.fault] for one in rounds)

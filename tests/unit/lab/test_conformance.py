@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from harness.libraries import LIBRARIES
 from lab.conformance.__main__ import DOCUMENT, main, recorded
-from lab.conformance.table import MADE, Passed, after_all, markdown, passed_in
+from lab.conformance.table import MADE, Passed, after_all, markdown, passed_in, said_of
 
 RESULTS = b"""<testsuites><testsuite>
 <testcase name="test_refused[coredis-OOM-single]"/>
@@ -44,6 +46,22 @@ def test_what_was_not_measured_again_stays() -> None:
 def test_the_table_is_that_of_the_recorded_results() -> None:
     """The document says what was measured."""
     assert MADE.of(DOCUMENT.read_text(encoding="utf-8")) == markdown(recorded())
+
+
+def test_a_version_that_was_tried_has_its_row() -> None:
+    """The versions that the document names for a library are those whose rows were measured."""
+    named = {
+        library: set(versions.split(", "))
+        for library, versions in re.findall(
+            r"^\| `([\w-]+)` \| ([^|]+) \| (?:yes|no)", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    }
+    measured: dict[str, set[str]] = {library: set() for library in LIBRARIES}
+    for one in recorded():
+        measured[one.library].add(said_of(one.library, one.version))
+    assert named == measured
+    for library, declared in LIBRARIES.items():
+        assert {said_of(library, version) for version in declared.tested} <= measured[library]
 
 
 @pytest.mark.parametrize(

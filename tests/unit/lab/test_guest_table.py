@@ -17,7 +17,7 @@ from lab.guests import page
 from lab.guests.__main__ import GUESTS, RECORD, SCENARIOS
 from lab.guests.cures import NUMBERS, Cure, Helped, needed, proofs, read_cures, without_cure
 from lab.guests.measured import Cell, after_all, back_after_s, measured, unknown
-from lab.guests.rounds import AT_ONCE, LONGEST, missing
+from lab.guests.rounds import AT_ONCE, LONGEST, missing, wall_s
 from lab.guests.versions import versions_of
 from lab.published import encoded
 from tests.unit.checks.stories import Story, guests
@@ -53,6 +53,7 @@ def window(start_s: float, high: float, low: float = 0.5) -> Window:
         (guests.anonymous_page, {"put_out": 0, "cookies_deleted": 0, "pages_for_nobody": 1}),
         (guests.told_ok_then_lost, {"put_out": 1, "lost": 1, "got_in": 0}),
         (guests.hung_request, {"hung": 1, "put_out": 0}),
+        (guests.needs_restart, {"restarted": 1, "hung": 0}),
     ],
 )
 def test_a_run_shows_what_its_users_saw(story: Story, shown: dict[str, int]) -> None:
@@ -90,6 +91,7 @@ def test_what_is_done_does_not_run_again() -> None:
         (LONGEST, AT_ONCE + 1, AT_ONCE + 1),
     ]
     assert list(missing(wanted, set(wanted), jobs=2)) == []
+    assert wall_s(rounds, {"killed": 10.0, LONGEST: 600.0}) == AT_ONCE / 2 * 10.0 + 600.0
 
 
 def test_what_was_not_measured_again_stays() -> None:
@@ -141,6 +143,8 @@ def test_a_cure_is_proved_by_the_cured_run() -> None:
         ("lost", 18, 14, Helped.NO_BETTER),
         ("lost", 64, 69, Helped.NO_BETTER),
         ("lost", 16, 70, Helped.WORSE),
+        ("restarted", 1, 0, Helped.GONE),
+        ("restarted", 3, 2, Helped.BETTER),
         ("errors_s", 2.0, 2.5, Helped.NO_BETTER),
         ("errors_s", 2.0, 9.0, Helped.WORSE),
     ],
@@ -172,6 +176,20 @@ def test_a_cure_has_its_cost_beside_it() -> None:
         *("a", "killed", "put out", "13", "a setting", "0", "gone"),
         "told ok, then lost: 16 to 70; errors for: 0.3 s to 11.0 s",
     )
+
+
+def test_a_web_server_that_only_a_restart_brought_back_is_told() -> None:
+    """Beside what its users saw, and in the place of a time after which it was back."""
+    cell = Cell(guest="a/guest.yaml", fault="killed", restarted=3, lost=2, errors_s=40.0)
+    table = page.Table(
+        measured_on="2026-01-02",
+        kit="1.2.3",
+        guests=(page.Guest(file="a/guest.yaml", name="a", about="", versions=""),),
+        faults=(page.Fault(file="killed", name="killed"),),
+        cells=(cell,),
+    )
+    assert page.brief(cell) == "3 started anew, 2 lost"
+    assert page.of_fault(table, table.faults[0])[1][-2:] == ("40.0 s", "only after a restart: 3")
 
 
 def test_cures_are_of_guests_and_faults_that_are_there() -> None:
