@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -76,6 +77,7 @@ class Table(msgspec.Struct, kw_only=True, frozen=True):
 
 
 Rows = list[tuple[str, ...]]
+_SECONDS = re.compile(r"(\d) s\b")
 
 
 def overview(table: Table) -> Rows:
@@ -193,10 +195,18 @@ def as_html(rows: Rows) -> str:
             "<div class='wide'><table><thead><tr>",
             *(f"<th>{escape(word)}</th>" for word in head),
             "</tr></thead><tbody>",
-            *("<tr>" + "".join(f"<td>{escape(word)}</td>" for word in row) + "</tr>" for row in body),
+            *(
+                "<tr>" + "".join(f"<td>{_together(escape(word))}</td>" for word in row) + "</tr>"
+                for row in body
+            ),
             "</tbody></table></div>",
         ]
     )
+
+
+def _together(text: str) -> str:
+    """A number and its unit stay on one line."""
+    return _SECONDS.sub(r"\1&nbsp;s", text)
 
 
 def sections(table: Table, cures: Sequence[Cure]) -> Iterator[tuple[str, Rows]]:
@@ -250,14 +260,16 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>What users of applications see</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; }}
-body {{ margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; --page: #fff; --head: #f3f5f8; }}
+body {{ margin: 2rem auto; max-width: 96rem; padding: 0 1rem; background: var(--page); }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; }}
-th, td {{ border-bottom: 1px solid #d6dae0; padding: .3rem .7rem; text-align: left; vertical-align: top; }}
-th {{ background: #f3f5f8; }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #15181c; color: #dde2e8; }}
-  th {{ background: #20252b; }} th, td {{ border-color: #363c44; }} }}
+th, td {{ border-bottom: 1px solid #d6dae0; padding: .3rem .5rem; text-align: left; vertical-align: top; }}
+th {{ background: var(--head); }}
+th:first-child, td:first-child {{ position: sticky; left: 0; max-width: 7.5rem; }}
+td:first-child {{ background: var(--page); }}
+@media (prefers-color-scheme: dark) {{ body {{ color: #dde2e8; --page: #15181c; --head: #20252b; }}
+  th, td {{ border-color: #363c44; }} }}
 </style></head><body>
 <h1>What users of applications see</h1>
 <p>{said}</p>

@@ -216,11 +216,21 @@ def test_every_table_is_on_the_page() -> None:
         kit="1.2.3",
         guests=(page.Guest(file="a/guest.yaml", name="<a>", about="", versions="a 1.0"),),
         faults=(page.Fault(file="killed", name="killed"),),
-        cells=(Cell(guest="a/guest.yaml", fault="killed", came_by=9, put_out=7, engine="Redis 7.0.15"),),
+        cells=(
+            Cell(
+                guest="a/guest.yaml",
+                fault="killed",
+                came_by=9,
+                put_out=7,
+                errors_s=2.5,
+                engine="Redis 7.0.15",
+            ),
+        ),
     )
     shown = page.html(table, [CURE])
     assert "&lt;a&gt;" in shown
     assert "7 of 9" in shown
+    assert "2.5&nbsp;s" in shown
     assert "7 of 9 out" in page.as_text(page.overview(table))
     assert msgspec.json.decode(encoded(table), type=page.Table) == table
 
