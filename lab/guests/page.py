@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
 import msgspec
 
+from harness.report.words import unbroken
 from lab.guests.cures import NOTICED_S, Cure, proofs, without_cure
 from lab.guests.measured import Cell
 from lab.published import MadePart
@@ -77,7 +77,6 @@ class Table(msgspec.Struct, kw_only=True, frozen=True):
 
 
 Rows = list[tuple[str, ...]]
-_SECONDS = re.compile(r"(\d) s\b")
 
 
 def overview(table: Table) -> Rows:
@@ -196,17 +195,12 @@ def as_html(rows: Rows) -> str:
             *(f"<th>{escape(word)}</th>" for word in head),
             "</tr></thead><tbody>",
             *(
-                "<tr>" + "".join(f"<td>{_together(escape(word))}</td>" for word in row) + "</tr>"
+                "<tr>" + "".join(f"<td>{escape(unbroken(word))}</td>" for word in row) + "</tr>"
                 for row in body
             ),
             "</tbody></table></div>",
         ]
     )
-
-
-def _together(text: str) -> str:
-    """A number and its unit stay on one line."""
-    return _SECONDS.sub(r"\1&nbsp;s", text)
 
 
 def sections(table: Table, cures: Sequence[Cure]) -> Iterator[tuple[str, Rows]]:
