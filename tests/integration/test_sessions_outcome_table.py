@@ -422,7 +422,7 @@ def test_write_while_the_data_set_loads_changes_nothing(
         before = with_session(client)
         if client.info("server")["redis_version"].startswith("6."):
             pytest.skip("Redis 6 answers only every 2 MB while it loads")
-        client.eval("for n = 1, 3000 do redis.call('SET', 'filler:' .. n, n) end", 0)
+        client.eval("for n = 1, 20000 do redis.call('SET', 'filler:' .. n, n) end", 0)
         client.save()
     node.kill()
     node.process = subprocess.Popen(
@@ -435,7 +435,7 @@ def test_write_while_the_data_set_loads_changes_nothing(
             "--requirepass",
             PASSWORD,
             "--key-load-delay",
-            "20000",
+            "2000",
             "--loading-process-events-interval-bytes",
             "1024",
             "--bind",
@@ -449,7 +449,7 @@ def test_write_while_the_data_set_loads_changes_nothing(
         unread = {UNKNOWN} if BY.get() == (INSIDE, "") else {UNKNOWN, REJECTED}
         assert step.outcome in (unread if shape is Shape.GROUP else {REJECTED}), step.error
         assert "LOADING" in str(step.error)
-        client.config_set("key-load-delay", 0)  # a minute otherwise, so that every library has begun by then
+        client.config_set("key-load-delay", 0)  # 40 s otherwise: every library has begun by then
         wait_until(node.answers, within_s=20, waiting_for="the data set")
         assert contents(client) == before
 
