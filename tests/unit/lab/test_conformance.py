@@ -60,6 +60,8 @@ def test_a_version_that_was_tried_has_its_row() -> None:
     for one in recorded():
         measured[one.library].add(said_of(one.library, one.version))
     assert named == measured
+    for library, declared in LIBRARIES.items():
+        assert {said_of(library, version) for version in declared.tested} <= measured[library]
 
 
 @pytest.mark.parametrize(
