@@ -9,8 +9,8 @@ without that mark may have come in between, it overwrote it: two requests read t
 save carried the earlier one away (`save-overwritten`, by design of such stores). Otherwise it is gone
 (`save-lost`).
 
-Trap: what a reader cannot open (compressed, sealed with another key) is no look at all; a behaviour that sees
-it says so as a mark that nobody made (`UNREADABLE`).
+Trap: what a reader cannot open (compressed, packed, sealed with another key) is no look at all; a behaviour
+that sees it says so as a mark that nobody made (`UNREADABLE`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
 
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.times import FOREVER
@@ -48,15 +50,16 @@ SAVE_OVERWRITTEN = FindingKind(
     out_of=OutOf.WRITES,
 )
 
-PLAIN, COMPRESSED, SEALED = "plain", "compressed", "sealed"
-FORMS = (PLAIN, COMPRESSED, SEALED)
-"""JSON as it is; compressed with zlib; encrypted and authenticated (Fernet: AES and HMAC)."""
+PLAIN, COMPRESSED, SEALED, MESSAGE_PACK = "plain", "compressed", "sealed", "msgpack"
+FORMS = (PLAIN, COMPRESSED, SEALED, MESSAGE_PACK)
+"""JSON as it is; compressed with zlib; encrypted and authenticated (Fernet: AES and HMAC); MessagePack, as
+Flask-Session stores it."""
 
 UNREADABLE = "unreadable"
 
 _MARKS = "marks"
 _REST = "one item of many, and what else a session holds"
-_COMPRESSED, _SEALED = "z:", "s:"
+_COMPRESSED, _SEALED, _PACKED = "z:", "s:", "m:"
 _KEY = base64.urlsafe_b64encode(b"an application's configured key.")
 """Of every run the same: what is under test is a store, not a secret."""
 
@@ -65,7 +68,10 @@ def packed(marks: Sequence[str], form: str, *, payload: int = 0) -> str:
     """A session with these marks, as it is stored, with `payload` bytes of other content at the least. Text
     in every form, because clients decode."""
     rest = " ".join([_REST] * max(1, -(-payload // (len(_REST) + 1))))
-    text = json.dumps({_MARKS: list(marks), "rest": rest})
+    content = {_MARKS: list(marks), "rest": rest}
+    if form == MESSAGE_PACK:
+        return _PACKED + base64.b85encode(msgspec.msgpack.encode(content)).decode()
+    text = json.dumps(content)
     if form == COMPRESSED:
         return _COMPRESSED + base64.b85encode(zlib.compress(text.encode(), 6)).decode()
     if form == SEALED:
@@ -76,10 +82,20 @@ def packed(marks: Sequence[str], form: str, *, payload: int = 0) -> str:
 def marks_in(value: str) -> list[str]:
     """What a stored value is built on; UNREADABLE: nobody can have stored this."""
     try:
-        marks = json.loads(_opened(value))[_MARKS]
-    except (ValueError, KeyError, TypeError, RecursionError, zlib.error, binascii.Error):
+        marks = _content(value)[_MARKS]
+    except (ValueError, KeyError, TypeError, RecursionError, zlib.error, binascii.Error, msgspec.DecodeError):
         return [UNREADABLE]
     return [str(one) for one in marks] if isinstance(marks, list) else [UNREADABLE]
+
+
+def _content(value: str) -> Any:
+    """
+    Raises:
+        ValueError, zlib.error, msgspec.DecodeError: nobody can have stored this.
+    """
+    if value.startswith(_PACKED):
+        return msgspec.msgpack.decode(base64.b85decode(value.removeprefix(_PACKED)))
+    return json.loads(_opened(value))
 
 
 def _opened(value: str) -> str:

@@ -5,8 +5,8 @@ read at the start of a request, stored again at its end. Two requests that overl
 the later save carries away what the earlier one had put in. Those stores do not look (`compare` false); the
 cure is to store only if nobody has stored since, and to begin anew otherwise.
 
-What is stored is text: JSON, or compressed, or sealed. Whoever cannot open it answers with an error and
-writes nothing over it.
+What is stored is text: JSON, MessagePack, or compressed, or sealed. Whoever cannot open it answers with an
+error and writes nothing over it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SaveSession:
             Option(
                 name="form",
                 type=OptionType.WORD,
-                help="JSON as it is, compressed, or encrypted and authenticated",
+                help="JSON as it is, compressed, encrypted and authenticated, or MessagePack",
                 default=PLAIN,
                 words=FORMS,
             ),

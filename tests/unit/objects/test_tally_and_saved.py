@@ -198,7 +198,22 @@ def test_what_is_packed_comes_back(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "{", "[]", "{}", '{"marks": 3}', "z:nothing", "z:\u00e9", "s:" + "A" * 40, "null"]
+    "value",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"marks": 3}',
+        "z:nothing",
+        "z:\u00e9",
+        "s:" + "A" * 40,
+        "null",
+        "m:",
+        "m:00",
+        "m:\u00e9",
+        "m:0rr91",
+    ],
 )
 def test_what_nobody_packed_cannot_be_read(value: str) -> None:
     """A clear answer, whatever it is."""

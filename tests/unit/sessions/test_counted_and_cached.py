@@ -128,7 +128,7 @@ def test_event_is_counted_for_its_user() -> None:
     assert Told("count-event", {"HVALS": error("LOADING Redis is loading")}, dice=LOOK).told == "try later"
 
 
-@pytest.mark.parametrize("form", ["plain", "compressed", "sealed"])
+@pytest.mark.parametrize("form", ["plain", "compressed", "sealed", "msgpack"])
 def test_whole_session_is_saved_on_top_of_what_was_read(form: str) -> None:
     """One mark more; the script compares with what was read."""
     before = packed(["3"], form)
