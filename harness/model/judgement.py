@@ -174,6 +174,9 @@ class LossBudget:
     """The fault's effect, in seconds after the first fault's, like the two that follow."""
     from_s: float | None = None
     """None with `until_s`: how far back is not known."""
+    from_by_timer: bool = False
+    """`from_s` is what a node's timer promised, which a late machine stretches; else offsets or a moment of
+    the run prove it."""
     until_s: float | None = None
     """None: nothing may be lost, or nothing bounds it."""
     successor: str | None = None

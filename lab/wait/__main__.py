@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import history
-from harness.checks.measures.latency import percentile
+from harness.checks.columns.arrays import percentile
 from harness.errors import KitError
 from harness.model.history import History
 from harness.model.records import Operation

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.checks.facts.host_lateness import Lateness
 from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.timelines import Timelines
 from harness.checks.judge import judge, judge_checked
-from harness.checks.measures.host_lateness import Lateness
 from harness.checks.measures.scope import Scope
 from harness.checks.measures.summary import share
 from harness.checks.promises import table

@@ -6,6 +6,7 @@ Trap: a dictionary's codes belong to one column of one table; `same_as` translat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -174,3 +175,10 @@ def in_order_of(codes: npt.NDArray[Any]) -> Integers:
         codes = codes // _RADIX
         low = picked(low, np.argsort((picked(codes, low) % _RADIX).astype(np.uint16), stable=True))
     return low
+
+
+def percentile(ordered: Sequence[int] | npt.NDArray[np.integer[Any]], share: float) -> int:
+    """The nearest-rank percentile of ascending values: one that was measured, nothing interpolated."""
+    if not len(ordered):
+        raise ValueError("a percentile of nothing: expected at least one value")
+    return int(ordered[max(1, math.ceil(share * len(ordered))) - 1])

@@ -13,6 +13,7 @@ request_ends       when an attempt without a reply can no longer take effect
 last_looks         what nodes held shortly before they lost it
 clock_drift        how far the clocks of this machine moved against each other
 of_run             all of that, made of a history once: whoever needs a fact asks here
+host_lateness      how late this machine was itself
 no_successor       why a primary that was struck had no successor
 unserved           when a shard had no primary at all
 failovers          each failover broken into its steps

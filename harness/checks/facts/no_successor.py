@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from harness.checks.facts.of_run import Facts
+from harness.checks.facts.promotions import CLEARED, SUSPECTED
 from harness.model.credentials import has_own
 from harness.model.directives import used
 from harness.model.history import History
@@ -205,8 +206,8 @@ def _suspecting(heard: Iterable[Event], node: str | None) -> set[str]:
     """Who took the node for dead at the end."""
     found: set[str] = set()
     for event in heard:
-        if event.node == node and event.name == "suspected":
+        if event.node == node and event.name == SUSPECTED:
             found.add(event.source)
-        elif event.node == node and event.name == "cleared":
+        elif event.node == node and event.name == CLEARED:
             found.discard(event.source)
     return found

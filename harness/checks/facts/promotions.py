@@ -27,6 +27,9 @@ SAME_PROMOTION_US = 3_000_000
 ORDERED, NOTICED, PUBLISHED = "+failover-state-wait-promotion", "+promoted-slave", "published"
 """Sentinel has just told a node to become primary; it has seen that it is one; everybody is told."""
 
+SUSPECTED, CLEARED = "suspected", "cleared"
+"""One of those that decide holds a node for down, and does so no longer."""
+
 CLOSE_US = 150_000
 """A promotion that is known to less than this is no moment that something can have happened at: nodes
 are asked three times meanwhile."""

@@ -8,6 +8,5 @@ at_risk         which sessions a fault could have hurt
 node_use        what nodes had to bear: memory, connections, a cluster that is down
 session_counts  how many sessions came through, and how many did not
 bounds          the bounds of expectations as numbers
-host_lateness   how late this machine was itself
 summary         all numbers that the table, the page and the expectations show
 """

@@ -19,11 +19,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from harness.checks.columns.arrays import NONE, Codes, Flags, Integers, picked
+from harness.checks.columns.arrays import NONE, Codes, Flags, Integers, percentile, picked
 from harness.checks.columns.traffic import KINDS, PHASES, Traffic, traffic_of
 from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts, facts_of
-from harness.checks.measures.latency import acked_waits_us, percentile
+from harness.checks.measures.latency import acked_waits_us
 from harness.costly import np
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Interval, Window

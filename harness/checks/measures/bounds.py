@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.checks.facts.host_lateness import USUAL_BOUND_S
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.scope import scope_of
 from harness.checks.promises.loss_budget import loss_budgets
@@ -17,6 +18,16 @@ def bounds_of(facts: Facts) -> tuple[float | None, ...]:
         bound.value if bound.value is not None else _bound(expectation, facts)
         for expectation, bound in zip(plan.scenario.expect, plan.bounds, strict=True)
     )
+
+
+def tightest_bound_s(facts: Facts) -> float:
+    """Of a time; where no expectation bounds one, the usual."""
+    bounds = [
+        bound
+        for expectation, bound in zip(facts.history.plan.scenario.expect, bounds_of(facts), strict=True)
+        if expectation.timing and bound
+    ]
+    return min(bounds, default=USUAL_BOUND_S)
 
 
 def budget_of(expectation: Expectation, facts: Facts) -> LossBudget | None:

@@ -7,24 +7,12 @@ count; what failed shows in the availability windows.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
-
-from harness.checks.columns.arrays import Flags, Integers
+from harness.checks.columns.arrays import Flags, Integers, percentile
 from harness.checks.columns.traffic import Traffic
-from harness.costly import np, npt
 from harness.model.judgement import LatencyRow
 from harness.model.words import OperationKind, Outcome, Phase
 
 JUDGED_PHASES = (Phase.BASELINE, Phase.FAULT, Phase.RECOVERY, Phase.SETTLED)
-
-
-def percentile(ordered: Sequence[int] | npt.NDArray[np.integer[Any]], share: float) -> int:
-    """The nearest-rank percentile of ascending values: one that was measured, nothing interpolated."""
-    if not len(ordered):
-        raise ValueError("a percentile of nothing: expected at least one value")
-    return int(ordered[max(1, math.ceil(share * len(ordered))) - 1])
 
 
 def acked_waits_us(traffic: Traffic, chosen: Flags | None = None) -> Integers:

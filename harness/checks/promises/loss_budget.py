@@ -4,9 +4,9 @@ Budgets are intervals on the run's clock, because losses are not only counted fr
 what a killed primary takes along was acked just *before* its end. The rules are in `loss_rules`.
 
 Nothing can be over a budget that does not exist: one fault without a bound (a flush) leaves its
-whole shard unjudged; where a fault has no rule at all, what was lost is undecided. Trap: like any
-measured time `over-budget` needs evidence of timing, so on a host that was later than a write is over its
-budget it is undecided (see `verdict/evidence`).
+whole shard unjudged; where a fault has no rule at all, what was lost is undecided. So is a write that is over
+a budget by less than this machine was late. Trap: that is about this write alone; the others of its shard,
+and those of other shards, are judged as if it had not been.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from harness.checks.facts.of_run import Facts
+from harness.checks.facts.causes import OR_RACE
+from harness.checks.facts.host_lateness import Lateness, lateness
+from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.struck import targets_of
-from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Counted
 from harness.checks.promises.loss_rules import (
     CLUSTER_SLACK_S,
@@ -31,6 +32,7 @@ from harness.checks.promises.loss_rules import (
 )
 from harness.checks.wording import seconds_text
 from harness.model.finding_kind import BY_SHARD, WITNESSED, FindingKind, FindingTrait, Limit
+from harness.model.history import History
 from harness.model.judgement import Finding, LossBudget
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
@@ -50,24 +52,35 @@ OVER_BUDGET = FindingKind(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Excess:
-    """By how much a finding is over every budget."""
+class Over:
+    """A lost write that no budget covers."""
 
-    window_s: float
-    """From a fault's effect to where the nearest budget ends; 0: no fault may have cost anything."""
+    lost: Finding
     by_s: float
-    """Beyond that; infinite: no fault may have cost anything, so no time is short or long enough."""
+    """Beyond the nearest budget; infinite: no fault may have cost it at any time."""
+    excuse: str = ""
+    """Why it may be this machine's doing; empty: it is not."""
+
+    @property
+    def proved(self) -> bool:
+        """Neither the machine nor two requests of an application may have done it."""
+        return not self.excuse and OR_RACE not in self.lost.because
 
 
 def loss_budgets(facts: Facts) -> tuple[LossBudget, ...]:
     """One budget for every proved effect and node, and for every failover that no fault explains."""
-    if not facts.history.effects:
+    return facts.history.once(_loss_budgets)
+
+
+def _loss_budgets(history: History) -> tuple[LossBudget, ...]:
+    if not history.effects:
         return ()
-    zero_us, history = facts.landmarks.zero_us, facts.history
+    facts = facts_of(history)
+    zero_us = facts.landmarks.zero_us
     steps = {step.number: step for step in history.plan.scenario.faults}
     found: list[LossBudget] = []
     explained: set[Owner] = set()
-    for event in facts.history.effects:
+    for event in history.effects:
         step = steps.get(event.fault or 0)
         if step is None:
             continue
@@ -81,64 +94,84 @@ def loss_budgets(facts: Facts) -> tuple[LossBudget, ...]:
             explained |= {
                 taken
                 for hit, budget in zip(hits, mine, strict=False)  # one for all, where there is no rule
-                if (taken := hit.successor) is not None
-                and taken.by_us >= hit.since_us
-                and (Trait.HANDS_OVER in step.traits or _allows(budget))
+                if (taken := _explained(hit, budget, zero_us)) is not None
             }
     found += _unasked(facts, explained, zero_us)
     return tuple(found)
 
 
-def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
+def judge_budget(facts: Facts, losses: Iterable[Finding]) -> Counted:
     """Lost writes that no fault's budget covers at the time of their ack; undecided where nobody knows what
-    a fault may cost.
+    a fault may cost, or whether it was the fault.
 
     One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
     its earliest, which is as much before as the load engine's loop was late at worst, and its clock is off.
     """
-    budgets = loss_budgets(timelines.facts)
     counted = Counted()
-    if not budgets:
-        return counted
-    zero_us = timelines.facts.landmarks.zero_us
-    unruled = {step.number for step in timelines.history.plan.scenario.faults if step.kind not in RULES}
-    error_s = _error_s(timelines.facts)
-    lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
-    for one in losses:
-        if one.t_us is not None:
-            lost.setdefault(one.shard, {}).setdefault(one.operations[:1], one)
-    for shard, members in lost.items():
-        mine = _of_shard(shard, budgets)
-        if any(one.fault in unruled for one in mine):
+    unruled = {step.number for step in facts.history.plan.scenario.faults if step.kind not in RULES}
+    for shard, members in _by_shard(facts, losses).items():
+        mine = _of_shard(shard, loss_budgets(facts))
+        without_rule = any(one.fault in unruled for one in mine)
+        over = [] if without_rule else _over(facts, members, mine)
+        proved = [one for one in over if one.proved]
+        if proved:
+            worst = max(proved, key=lambda one: one.by_s)
+            counted.findings.append(_finding(worst.lost, len(proved), mine, facts))
+        elif over or without_rule:
             counted.undecidable[OVER_BUDGET.name] = counted.undecidable.get(OVER_BUDGET.name, 0) + 1
-            continue
-        if any(one.bound_s is None for one in mine):
-            continue
-        over = sorted(
-            (
-                (excess_s, one)
-                for one in members.values()
-                if (excess_s := _nearest(((one.t_us or 0) - zero_us) / 1e6, one.node, mine, error_s)[0]) > 0
-            ),
-            key=lambda pair: pair[0],
-        )
-        if over:
-            counted.findings.append(_over(over[-1][1], len(over), mine, error_s, zero_us))
     return counted
 
 
-def excesses(facts: Facts, findings: Iterable[Finding]) -> tuple[Excess, ...]:
-    """Of those that are over a budget."""
-    over = [one for one in findings if one.name == OVER_BUDGET.name and one.t_us is not None]
-    budgets = loss_budgets(facts) if over else ()
+def excuses(facts: Facts, losses: Iterable[Finding]) -> tuple[str, ...]:
+    """Why lost writes that no budget covers may be this machine's doing."""
+    found = (
+        one.excuse
+        for shard, members in _by_shard(facts, losses).items()
+        for one in _over(facts, members, _of_shard(shard, loss_budgets(facts)))
+    )
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _by_shard(facts: Facts, losses: Iterable[Finding]) -> dict[int | None, list[Finding]]:
+    """Each lost write once; of several that speak of it, one that is sure of its cause."""
+    if not loss_budgets(facts):
+        return {}
+    lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
+    for one in sorted(losses, key=lambda one: OR_RACE in one.because):
+        if one.t_us is not None:
+            lost.setdefault(one.shard, {}).setdefault(one.operations[:1], one)
+    return {shard: list(writes.values()) for shard, writes in lost.items()}
+
+
+def _over(facts: Facts, losses: Iterable[Finding], budgets: Sequence[LossBudget]) -> list[Over]:
+    """Those of a shard that none of its budgets covers; none where one of them has no bound."""
+    if any(one.bound_s is None for one in budgets):
+        return []
     zero_us, error_s = facts.landmarks.zero_us, _error_s(facts)
+    machine = lateness(facts).of_nodes
     found = []
-    for one in over:
-        t_s = ((one.t_us or 0) - zero_us) / 1e6
-        by_s, nearest = _nearest(t_s, one.node, _of_shard(one.shard, budgets), error_s)
-        window_s = 0.0 if nearest is None or nearest.until_s is None else nearest.until_s - nearest.effect_s
-        found.append(Excess(window_s=window_s, by_s=by_s))
-    return tuple(found)
+    for lost in losses:
+        t_s = ((lost.t_us or 0) - zero_us) / 1e6
+        by_s, _ = _nearest(t_s, lost.node, budgets, error_s)
+        if by_s > 0:
+            excused = (_excuse(machine, t_s, lost.node, one, error_s) for one in budgets)
+            found.append(Over(lost=lost, by_s=by_s, excuse=next(filter(None, excused), "")))
+    return found
+
+
+def _excuse(machine: Lateness, t_s: float, node: str | None, budget: LossBudget, error_s: float) -> str:
+    """A late machine stretches what a timer measures: from the effect on, or back from it. It does nothing to
+    what the successor had by its offsets, or to what no fault may cost at any time."""
+    by_s = _outside_s(t_s, node, budget, error_s)
+    if budget.until_s is None or by_s == float("inf"):
+        return ""
+    if t_s > budget.until_s:
+        timer_s = budget.until_s - budget.effect_s
+    elif budget.from_s is not None and budget.from_by_timer:
+        timer_s = budget.effect_s - budget.from_s
+    else:
+        return ""
+    return machine.said_of_excess(by_s, timer_s + by_s) if machine.explains(by_s, timer_s + by_s) else ""
 
 
 def _error_s(facts: Facts) -> float:
@@ -163,10 +196,19 @@ def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) 
     ]
 
 
-def _allows(budget: LossBudget) -> bool:
-    """Anything at all. Where a fault may cost nothing, a failover did not follow from it, or not as its rule
-    has it: that has a budget of its own, unless it was asked for."""
-    return budget.bound_s is None or budget.until_s is not None
+def _explained(hit: Hit, budget: LossBudget, zero_us: int) -> Owner | None:
+    """The failover that the budget accounts for. If the fault may cost nothing, or the node was there again
+    and what its rule allows was over by then, the failover has its own, unless it was asked for."""
+    asked_for = Trait.HANDS_OVER in hit.step.traits
+    taken = hit.successor if asked_for else hit.led_to
+    if taken is None or taken.by_us < hit.since_us:
+        return None
+    if asked_for or budget.bound_s is None:
+        return taken
+    if budget.until_s is None:
+        return None
+    covered = taken.from_us <= hit.over_us or taken.by_us <= zero_us + budget.until_s * 1e6
+    return taken if covered else None
 
 
 def _judged(hit: Hit, rule: Callable[[Hit], Allowed]) -> Allowed:
@@ -191,6 +233,7 @@ def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
         budget,
         effect_s=(hit.event.t_us - zero_us) / 1e6,
         from_s=None if since_us is None else (since_us - zero_us) / 1e6,
+        from_by_timer=allowed.since_by_timer,
         until_s=(allowed.until_us - zero_us) / 1e6,
         **_succession(hit.facts, hit.shard, None if _struck_as_well(hit) else hit.successor, zero_us),
     )
@@ -266,8 +309,8 @@ def _of_successor(t_s: float, node: str | None, budget: LossBudget, error_s: flo
     return node == budget.successor and t_s - error_s > budget.succeeded_s
 
 
-def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: float, zero_us: int) -> Finding:
-    t_s = ((worst.t_us or 0) - zero_us) / 1e6
+def _finding(worst: Finding, count: int, budgets: Sequence[LossBudget], facts: Facts) -> Finding:
+    error_s, t_s = _error_s(facts), ((worst.t_us or 0) - facts.landmarks.zero_us) / 1e6
     when = f"{seconds_text(abs(t_s))} {'after' if t_s >= 0 else 'before'} the first fault's effect"
     _, nearest = _nearest(t_s, worst.node, budgets, error_s)
     if nearest is None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.ownership import Ownership
-from harness.checks.facts.promotions import NOTICED, PUBLISHED, Owner
+from harness.checks.facts.promotions import CLEARED, NOTICED, PUBLISHED, SUSPECTED, Owner
 from harness.checks.facts.restarts import Restart
 from harness.checks.facts.struck import full_since_us, targets_of
 from harness.checks.wording import seconds_text
@@ -34,6 +34,7 @@ from harness.model.persistence import (
 )
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep
+from harness.model.times import FOREVER
 from harness.model.words import Discovery, NodePurpose, Trait
 
 DEMOTED_WITHIN_S = 20.0
@@ -43,6 +44,8 @@ DEMOTED_USUALLY_S = 10.0
 CLUSTER_SLACK_S = 0.3
 """A cut-off primary notices after node-timeout without an answer to a ping that went out up to half a
 node-timeout late, then on its next tick. Measured 3.16-4.50 s with a node-timeout of 3 s."""
+CLUSTER_SILENT_S = 2.0
+"""CLUSTER_WRITABLE_DELAY: a primary that was started answers no request for so long."""
 CLUSTER_USUALLY = 1.25
 """Times node-timeout."""
 HANDED_OVER_USUALLY_S = 0.03
@@ -66,6 +69,8 @@ class Allowed:
     until_us: float | None = None
     since_us: float | None = None
     """What was acked before this moment, it allows no loss of; None: of what the successor had."""
+    since_by_timer: bool = False
+    """That moment is what a node's timer promised, which a late machine stretches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,46 @@ class Hit:
         return self.ownership.owner_after(self.node.name, self.since_us)
 
     @property
+    def led_to(self) -> Owner | None:
+        """Who took its place because of this fault, perhaps after its end; None: nobody did.
+
+        Whoever asked it last before the end waits down-after, or node-timeout, for the answer. If nobody
+        doubted it by then, or another fault handed its place over, that takeover has another reason. Where
+        nobody was heard to doubt it, another fault that took effect meanwhile may be the reason."""
+        taken, ended_us = self.successor, self.over_us
+        if taken is None or taken.from_us <= ended_us:
+            return taken
+        if self.strikes(ended_us, taken.by_us, Trait.HANDS_OVER):
+            return None
+        doubted_us = self._doubted_us(taken)
+        if doubted_us is None:
+            return None if self.strikes(ended_us, taken.by_us) else taken
+        waits_s = self.node_timeout_s if self.in_cluster else self.topology.down_after_s
+        return taken if doubted_us <= ended_us + waits_s * 1e6 else None
+
+    @property
+    def over_us(self) -> float:
+        """When the node was there again."""
+        if Trait.STARTS_PROCESS in self.step.traits:
+            return self.event.t_us
+        return FOREVER if self.ended_us is None else self.ended_us
+
+    def _doubted_us(self, taken: Owner) -> float | None:
+        """Since when somebody held it for down when it was replaced, or when somebody last began to; None:
+        nobody was heard to."""
+        doubting: set[str] = set()
+        begun_us = None
+        for event in self.history.events:
+            if event.node != self.node.name or event.t_us > taken.by_us:
+                continue
+            if event.name == SUSPECTED:
+                begun_us = begun_us if doubting else event.t_us - event.error_us
+                doubting.add(event.source)
+            elif event.name == CLEARED:
+                doubting.discard(event.source)
+        return begun_us
+
+    @property
     def replaced(self) -> bool:
         """It had been primary, and another had taken its place before."""
         taken = self.successor
@@ -146,10 +191,15 @@ class Hit:
             if one.fault in numbers and self.node.name in targets_of(one, self.history)
         ]
 
-    def strikes(self, from_us: float, until_us: float) -> bool:
-        """Whether another fault took effect meanwhile, which may have set off what followed."""
+    def strikes(self, from_us: float, until_us: float, trait: Trait | None = None) -> bool:
+        """Whether another fault, or one with this trait, took effect meanwhile: it may have set off what
+        followed."""
+        scenario = self.history.plan.scenario
+        those = None if trait is None else scenario.faults_with(trait)
         return any(
-            from_us < one.t_us <= until_us for one in self.history.effects if one.fault != self.step.number
+            from_us < one.t_us and one.t_us - one.error_us <= until_us
+            for one in self.history.effects
+            if one.fault != self.step.number and (those is None or one.fault in those)
         )
 
     @property
@@ -304,6 +354,7 @@ def _last_writes(hit: Hit, bound_s: float, usual_s: float, derivation: str) -> A
         typical_s=usual_s,
         until_us=until_us,
         since_us=awake_us - bound_s * 1e6,
+        since_by_timer=True,
     )
 
 
@@ -324,15 +375,12 @@ def _gone(hit: Hit, *, orderly: bool) -> Allowed:
         return behind if behind.bound_s is None else _back_after(hit, back_us) or behind
     if back_us is None:
         return Allowed(f"no replica took the place of {hit.node.name}, and it stayed down", bound_s=None)
-    kept = _kept(hit, orderly=orderly)
-    if taken is not None and hit.strikes(back_us, taken.by_us):
-        return kept
-    return _unless_replaced(hit, kept, "its late failover")
+    return _unless_replaced(hit, _kept(hit, orderly=orderly), "its late failover")
 
 
 def _unless_replaced(hit: Hit, kept: Allowed, what: str) -> Allowed:
     """It serves again, and sentinels have another take its place all the same."""
-    taken = hit.successor
+    taken = hit.led_to
     if kept.bound_s is None or taken is None or not hit.guarded:
         return kept
     late = _demoted_after(hit, taken.by_us, f"{what} to {taken.node}")
@@ -340,7 +388,9 @@ def _unless_replaced(hit: Hit, kept: Allowed, what: str) -> Allowed:
         return late
     # Whoever followed it again was given what it had come back with.
     copied_us = copied_until_us(hit.facts, hit.node, taken, hit.since_us)
-    return replace(late, since_us=None if copied_us is None else min(copied_us, kept.since_us))
+    if copied_us is None or copied_us < kept.since_us:
+        return replace(late, since_us=copied_us)
+    return replace(late, since_us=kept.since_us, since_by_timer=kept.since_by_timer)
 
 
 def _restarted(hit: Hit) -> Allowed:
@@ -356,8 +406,12 @@ def _restarted(hit: Hit) -> Allowed:
         return _not_primary(hit)
     if hit.in_cluster:
         return Allowed(
-            "a cluster node answers nothing for 2 s after its start, and learns in that time which "
-            "node is primary"
+            f"a cluster node answers nothing for {CLUSTER_SILENT_S:g} s after its start, and learns in that "
+            "time which node is primary",
+            bound_s=CLUSTER_SILENT_S,
+            typical_s=0.0,
+            until_us=hit.event.t_us + CLUSTER_SILENT_S * 1e6,
+            since_us=hit.since_us,
         )
     sent_there = _sent_there(hit, hit.since_us, hit.event.t_us, "its restart")
     return sent_there or Allowed(f"clients ask the sentinels, which no longer name {hit.node.name}")
@@ -373,7 +427,8 @@ def _back_after(hit: Hit, back_us: int | None) -> Allowed | None:
         for one in hit.history.samples
         if one.node == hit.node.name and not one.reachable and hit.event.t_us < one.sent_us <= back_us
     ]
-    return _sent_there(hit, max(missed, default=back_us), _once_replaced(hit, back_us), "it was back")
+    start_us = back_us if hit.successor is None else max(back_us, hit.successor.by_us)
+    return _sent_there(hit, max(missed, default=back_us), start_us, "it was back")
 
 
 def _sent_there(hit: Hit, since_us: int, start_us: float, event: str) -> Allowed | None:
@@ -458,7 +513,10 @@ def _apart(hit: Hit, *also: Allowed | None) -> Allowed:
     elif not hit.guarded:
         return Allowed(f"no replica can take the place of {hit.node.name}")
     elif hit.ended_us is not None:
-        bounds.append(_demoted_after(hit, _once_replaced(hit, hit.ended_us), "the network healed"))
+        taken = hit.led_to
+        if taken is None:
+            return _not_replaced(hit)
+        bounds.append(_demoted_after(hit, max(hit.ended_us, taken.by_us), "the network healed"))
     if not bounds:
         return Allowed("the partition was not healed", bound_s=None)
     return min(bounds, key=_end_us)
@@ -480,15 +538,16 @@ def _paused(hit: Hit) -> Allowed:
     if ended_us in hit.struck(Trait.STOPS_PROCESS):
         return _behind(hit)
     if not hit.in_cluster:
-        return _demoted_after(hit, _once_replaced(hit, ended_us), "it was resumed")
+        taken = hit.led_to
+        if taken is None:
+            return _not_replaced(hit)
+        return _demoted_after(hit, max(ended_us, taken.by_us), "it was resumed")
     paused_s = (ended_us - hit.event.t_us) / 1e6
     return _cluster_rule(hit, ended_us, CLUSTER_SLACK_S, f"{seconds_text(paused_s)} until it was resumed + ")
 
 
-def _once_replaced(hit: Hit, ended_us: int) -> float:
-    """A promotion that was under way may come after the healing; the old primary is deposed then."""
-    taken = hit.successor
-    return ended_us if taken is None else max(ended_us, taken.by_us)
+def _not_replaced(hit: Hit) -> Allowed:
+    return Allowed(f"it led to no failover, and {hit.node.name} keeps what it had")
 
 
 def _handed_over(hit: Hit) -> Allowed:
@@ -557,8 +616,9 @@ def _kept_waiting(hit: Hit) -> Allowed:
 
 def _refusing(hit: Hit) -> Allowed:
     """Where no snapshot could be written, writes are refused, and pings too: sentinels replace it."""
-    if hit.owned and hit.guarded and hit.successor is not None:
-        return _demoted_after(hit, _once_replaced(hit, hit.since_us), "the failover")
+    taken = hit.led_to
+    if hit.owned and hit.guarded and taken is not None:
+        return _demoted_after(hit, max(hit.since_us, taken.by_us), "the failover")
     return _cut(hit)
 
 

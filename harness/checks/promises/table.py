@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.checks.facts.causes import NO_NODE, OR_RACE
+from harness.checks.facts.causes import NO_NODE
+from harness.checks.facts.of_run import Facts
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises import (
     acked_writes,
@@ -65,24 +66,21 @@ def _of_registers(timelines: Timelines, found: Sequence[Finding]) -> Counted:
 
 
 def _of_budgets(timelines: Timelines, found: Sequence[Finding]) -> Counted:
+    return loss_budget.judge_budget(timelines.facts, lost_by_faults(timelines.facts, found))
+
+
+def lost_by_faults(facts: Facts, found: Sequence[Finding]) -> list[Finding]:
     """What two requests of an application took from each other no fault has cost. Nor has it cost what a
-    guest said that it had saved, if no node explains why it is gone. Of what either may have taken it is
-    undecided."""
+    guest said that it had saved, if no node explains why it is gone."""
     lost = having(FindingTrait.LOST_WRITE)
-    perhaps = [
+    of_guest = facts.history.plan.scenario.deployment.guest is not None
+    return [
         one
         for one in found
         if one.name in lost
         and one.cause is not Cause.APPLICATION_RACE
-        and not (timelines.of_guest and one.because == NO_NODE)
+        and not (of_guest and one.because == NO_NODE)
     ]
-    by_nodes = [one for one in perhaps if OR_RACE not in one.because]
-    counted = loss_budget.judge_budget(timelines, by_nodes)
-    if len(by_nodes) < len(perhaps):
-        more = len(loss_budget.judge_budget(timelines, perhaps).findings) - len(counted.findings)
-        name = loss_budget.OVER_BUDGET.name
-        counted.undecidable[name] = counted.undecidable.get(name, 0) + more
-    return counted
 
 
 SEQUELS: tuple[Sequel, ...] = (

@@ -177,7 +177,9 @@ def _undecided_evidence(case: Case) -> list[Reason]:
     for name, interval in sorted(case.counts.items()):
         undecided = interval.high - interval.low
         if name not in named and 0 < undecided < INFINITE:  # infinite: a crashed check, said above
-            reasons.append((False, f"{name}: {undecided:g} cannot be decided, and none is allowed"))
+            why = case.evidence.why_undecidable(name)
+            said = f"{name}: {undecided:g} cannot be decided, and none is allowed"
+            reasons.append((False, f"{said}: {why}" if why else said))
     return reasons
 
 

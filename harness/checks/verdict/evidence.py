@@ -2,21 +2,22 @@
 
 Missing evidence never shrinks what was proved: it widens upper ends, so that "none seen" stops
 meaning "none happened". Only where a run taught nothing (no fault took effect, no traffic before
-it) are its measurements void. How late this machine was is counted in `measures/host_lateness`.
+it) are its measurements void. How late this machine was is counted in `facts/host_lateness`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from harness.checks.facts.clock_drift import DRIFT_LIMIT_US
+from harness.checks.facts.host_lateness import Lateness, judged_clocks, lateness, unwatched_s
 from harness.checks.facts.of_run import Facts
-from harness.checks.measures.host_lateness import Lateness, judged_clocks, lateness, unwatched_s
+from harness.checks.measures.bounds import tightest_bound_s
 from harness.checks.measures.summary import evicted_keys
-from harness.checks.promises.loss_budget import Excess, excesses
-from harness.checks.promises.table import FINDINGS, measure_of
+from harness.checks.promises.loss_budget import excuses
+from harness.checks.promises.table import FINDINGS, lost_by_faults, measure_of
 from harness.model.finding_kind import Limit, Need
 from harness.model.history import History
 from harness.model.judgement import Finding, SessionCounts
@@ -67,24 +68,24 @@ class Evidence:
     """The time that something may take."""
     lasted_s: Mapping[Limit, float] = field(default_factory=dict)
     """The time that it has taken at least, where somebody looked on after the limit."""
-    excesses: tuple[Excess, ...] = ()
-    """By how much each finding is over its loss budget."""
+    excused: Mapping[Limit, tuple[str, ...]] = field(default_factory=dict)
+    """Of limits that are judged one by one: why some of what is over may be this machine's doing."""
 
     def about_delays(self, finding: str) -> tuple[str, ...]:
         """What leaves a finding undecided that comes from something having taken too long."""
         limit = FINDINGS[finding].limit if finding in FINDINGS else None
         if limit is Limit.LOSS_BUDGET:
-            return self.about(Affects.TIMING) + tuple(filter(None, map(self._about_excess, self.excesses)))
+            return self.about(Affects.TIMING)
         limit_s = self.lateness.bound_s if limit is None else self.limits_s.get(limit, self.lateness.bound_s)
         lasted_s = None if limit is None else self.lasted_s.get(limit)
         machine = self.lateness.of_nodes if limit is Limit.RECOVERY else self.lateness
         late = machine.counts_within(limit_s, lasted_s)
         return self.about(Affects.TIMING) + ((machine.said(limit_s, lasted_s),) if late else ())
 
-    def _about_excess(self, excess: Excess) -> str:
-        machine, lasted_s = self.lateness.of_nodes, excess.window_s + excess.by_s
-        late = machine.explains(excess.by_s, lasted_s)
-        return machine.said_of_excess(excess.by_s, lasted_s) if late else ""
+    def why_undecidable(self, finding: str) -> str:
+        """Why the judging of a finding left some of it open; empty: not because of this machine."""
+        limit = FINDINGS[finding].limit if finding in FINDINGS else None
+        return next(iter(self.excused.get(limit, ())), "") if limit else ""
 
     def lacks(self, measure: str) -> tuple[str, ...]:
         """Why the run recorded too little to rule this out."""
@@ -116,14 +117,14 @@ def weigh(
     ]
     return Evidence(
         gaps=tuple(gaps),
-        lateness=lateness(facts),
+        lateness=replace(lateness(facts), bound_s=tightest_bound_s(facts)),
         without=_not_recorded(history),
         limits_s={
             Limit.RECOVERY: scenario.settle_within_s,
             Limit.IDLE_TIMEOUT: scenario.workload.ends_unused_s,
         },
         lasted_s=_lasted_s(facts),
-        excesses=excesses(facts, findings),
+        excused={Limit.LOSS_BUDGET: excuses(facts, lost_by_faults(facts, findings))},
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from harness.checks.columns.arrays import percentile
 from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.failovers import promotions
 from harness.checks.facts.landmarks import Landmarks
@@ -22,7 +23,7 @@ from harness.checks.facts.of_run import Facts
 from harness.checks.facts.unserved import Span, unserved
 from harness.checks.measures.availability import Group, groups_of, late_us, longest, sides, total
 from harness.checks.measures.bounds import bounds_of, budget_of
-from harness.checks.measures.latency import acked_waits_us, percentile
+from harness.checks.measures.latency import acked_waits_us
 from harness.checks.measures.node_use import (
     ALL_THE_TIME,
     Known,
@@ -234,7 +235,9 @@ def widened_count(finding: str, interval: Interval, evidence: Evidence) -> tuple
     if late:
         return Interval(low=0, high=interval.high), late[0]
     gaps = evidence.about(Affects.ALL, Affects.UPPER) + _unseen(finding, evidence)
-    return (Interval(low=interval.low, high=INFINITE), gaps[0]) if gaps else (interval, "")
+    if gaps:
+        return Interval(low=interval.low, high=INFINITE), gaps[0]
+    return interval, "" if interval.exact else evidence.why_undecidable(finding)
 
 
 def _is(finding: str | None, trait: FindingTrait) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.checks.measures.latency import percentile
+from harness.checks.columns.arrays import percentile
 from harness.model.deployment import ClientProfile
 from harness.model.judgement import Interval, Window
 from lab.calibrate.__main__ import shipped_profiles

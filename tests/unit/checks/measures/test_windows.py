@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.checks.columns.arrays import NONE
+from harness.checks.columns.arrays import NONE, percentile
 from harness.checks.columns.traffic import traffic_of
 from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.availability import (
@@ -20,7 +20,6 @@ from harness.checks.measures.availability import (
     worst_for_users,
     worst_of,
 )
-from harness.checks.measures.latency import percentile
 from harness.model.judgement import Interval, Window
 from harness.model.words import OperationKind, Outcome
 from lab.past import Past

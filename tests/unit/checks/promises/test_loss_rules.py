@@ -531,12 +531,104 @@ def test_old_primary_that_is_started_again_is_met_only_by_those_who_never_ask() 
     told.fault(6.0, "redis-1: again", "restart")
     assert said(allowed(told, 2)) == (
         "a cluster node answers nothing for 2 s after its start, and learns in that time which node is primary",
+        2.0,
         0.0,
-        None,
-        None,
+        8.0,
     )
+    assert edges(allowed(told, 2)) == (6.0, 8.0)
     told = past("restart", over=None, detail="redis-3: done")
     assert said(allowed(told, 1, "redis-3"))[0] == "redis-3 was no primary; its primary has the same data"
+
+
+NOT_REPLACED = "it led to no failover, and redis-1 keeps what it had"
+
+
+@pytest.mark.parametrize("kind", ["pause", "isolate", "fail snapshots"])
+@pytest.mark.parametrize(
+    ("over", "heard", "led"),
+    [
+        (4.0, [], True),  # nobody listened
+        (2.4, [("suspected", 9.0, "sentinel-1")], True),  # before it was over
+        (4.0, [("suspected", 3.7, "sentinel-1")], True),  # down-after of 1.2 s ends
+        (4.0, [("suspected", 3.701, "sentinel-1")], False),
+        (4.0, [("suspected", 2.3, "sentinel-1"), ("cleared", 2.6, "sentinel-1")], True),
+        (8.0, [("suspected", 2.3, "sentinel-1"), ("suspected", 7.0, "sentinel-2")], True),
+        (
+            8.0,
+            [
+                ("suspected", 2.3, "sentinel-1"),
+                ("cleared", 2.6, "sentinel-1"),
+                ("suspected", 7.0, "sentinel-2"),
+            ],
+            False,
+        ),
+        (
+            8.0,
+            [
+                ("suspected", 2.3, "sentinel-1"),
+                ("cleared", 2.6, "sentinel-2"),
+                ("suspected", 7.0, "sentinel-2"),
+            ],
+            True,
+        ),
+        (4.0, [("suspected", 3.9, "sentinel-1"), ("suspected", 4.5, "sentinel-2")], False),
+        (None, [("suspected", 2.3, "sentinel-1")], False),
+    ],
+)
+def test_fault_answers_for_the_failover_that_it_led_to(
+    kind: str, over: float | None, heard: list[tuple[str, float, str]], led: bool
+) -> None:
+    """It was over at 2.5 s. Who is held for down later is so for another reason, whatever that is."""
+    told = healed(past(kind, over=over), 2.5)
+    for name, at, source in heard:
+        told.event(name, at, source=source, node="redis-1")
+        told.event(name, 2.1, source="sentinel-3", node="redis-2")
+    answer = allowed(directed(told.history(), appendonly="yes", appendfsync="always"))
+    if led:
+        assert over is not None
+        assert answer.until_us == pytest.approx(
+            us(max(over, 2.5 if kind in {"pause", "isolate"} else 2.0) + 20)
+        )
+    else:
+        assert said(answer) == (KEEPS if kind == "fail snapshots" else NOT_REPLACED, 0.0, None, None)
+
+
+@pytest.mark.parametrize(("error", "led"), [(0.2, True), (0.1, False)])
+def test_doubt_counts_from_the_earliest_at_which_it_may_have_begun(error: float, led: bool) -> None:
+    """Whoever noticed it was late."""
+    told = healed(past("pause"), 2.5)
+    told.event("suspected", 3.9, error=error, source="sentinel-1", node="redis-1")
+    assert (allowed(told).until_us is not None) is led
+
+
+@pytest.mark.parametrize(("suspected_s", "led"), [(3.2, True), (3.201, False)])
+def test_restart_is_over_when_the_process_is_there_again(suspected_s: float, led: bool) -> None:
+    """Whoever is replaced much later had come back with its file."""
+    told = past("restart")
+    told.event("suspected", suspected_s, source="sentinel-1", node="redis-1")
+    answer = allowed(directed(told.history(), appendonly="yes", appendfsync="always"))
+    assert answer.until_us == (pytest.approx(us(24.0)) if led else None)
+
+
+@pytest.mark.parametrize(
+    ("topology", "suspected_s", "own"),
+    [(SENTINEL, 5.7, False), (SENTINEL, 5.701, True), (CLUSTER, 5.7, True)],
+)
+def test_failover_that_no_budget_of_a_fault_accounts_for_has_its_own(
+    topology: TopologyKind, suspected_s: float, own: bool
+) -> None:
+    """It was back at 4.5 s with its file, and replaced at 8 s. What the file lacked is no part of that."""
+    told = healed(past("kill", topology, over=8.0), 4.5)
+    told.event("suspected", suspected_s, source="sentinel-1", node="redis-1")
+    budgets = loss_budgets(facts_of(directed(told.history(), appendonly="yes")))
+    assert [one.fault for one in budgets] == ([1, None] if own else [1])
+
+
+def test_failover_that_was_asked_for_after_a_pause_is_not_the_pauses() -> None:
+    told = healed(past("pause", over=6.0), 2.5)
+    told.fault(6.0, "redis-1: handed over", "planned failover")
+    assert said(allowed(told)) == (NOT_REPLACED, 0.0, None, None)
+    assert allowed(told, 2).until_us == us(26.0)
 
 
 def test_lag_that_nobody_knows_bounds_nothing() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.checks.facts.host_lateness import Lateness, Waits
 from harness.checks.facts.of_run import facts_of
-from harness.checks.measures.host_lateness import Lateness, Waits
 from harness.checks.verdict.evidence import Affects, Evidence, weigh
 from harness.model.history import History
 from harness.model.judgement import SessionCounts

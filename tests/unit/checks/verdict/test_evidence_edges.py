@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import msgspec
 import pytest
 
 from harness.checks.facts.clock_drift import drift_of
+from harness.checks.facts.host_lateness import Lateness, Waits
 from harness.checks.facts.of_run import facts_of
-from harness.checks.measures.host_lateness import Lateness, Waits
-from harness.checks.promises.loss_budget import Excess
 from harness.checks.verdict.evidence import (
     Affects,
     Evidence,
@@ -244,24 +242,17 @@ def test_recovery_is_not_held_up_by_a_loop_that_is_behind() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("window_s", "by_s", "said"),
-    [
-        (3.3, 0.9, "delayed by 1000 ms, which is too much to judge what is over by 900 ms"),
-        (3.3, 1.1, None),
-        (0.0, math.inf, None),  # whatever may cost nothing is no question of time
-    ],
-)
-def test_what_is_over_a_budget_by_more_than_the_machine_was_late_is_over_it(
-    window_s: float, by_s: float, said: str | None
-) -> None:
-    """A loss of a minute where a second is allowed is none of a machine that was late for a second."""
-    late = Evidence(
-        lateness=Lateness(delays_s=(1.0,), behind_s=(60.0,)), excesses=(Excess(window_s=window_s, by_s=by_s),)
-    )
-    assert late.about_delays("over-budget") == ((said,) if said else ())
-    sure = replace(late, excesses=(*late.excesses, Excess(window_s=1.0, by_s=0.5)))
-    assert sure.about_delays("over-budget")[-1].endswith("over by 500 ms")
+def test_what_is_judged_one_by_one_is_not_void_on_a_late_machine() -> None:
+    """Each write that is over a budget is held against the machine by itself; what that left open has a reason."""
+    late = Evidence(lateness=Lateness(delays_s=(9.0,)), excused={Limit.LOSS_BUDGET: ("late", "later")})
+    assert late.about_delays("over-budget") == ()
+    assert [late.why_undecidable(one) for one in ("over-budget", "no-recovery", "lost-write", "what")] == [
+        "late",
+        "",
+        "",
+        "",
+    ]
+    assert Evidence(gaps=(Gap(Affects.TIMING, "t"),)).about_delays("over-budget") == ("t",)
 
 
 def test_delay_is_held_against_the_findings_own_limit() -> None:

@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from harness.checks.columns.arrays import Words, integers
+from harness.checks.columns.arrays import Words, integers, percentile
 from harness.checks.columns.traffic import Traffic
-from harness.checks.facts.of_run import Facts
-from harness.checks.measures.bounds import bounds_of
-from harness.checks.measures.latency import percentile
+from harness.checks.facts.of_run import Facts, facts_of
 from harness.costly import np, npt
 from harness.model.attempt_results import REPLY
+from harness.model.history import History
 from harness.model.records import ClockPair
 from harness.model.table import OperationTable, rows_of
 from harness.model.times import FOREVER
@@ -74,7 +73,7 @@ class Lateness:
     answers_s: float = 0.0
     """What the slowest hundredth of the answers took once nothing was wrong any more; 0: nobody notices."""
     bound_s: float = USUAL_BOUND_S
-    """The tightest bound of a time in this scenario."""
+    """The tightest bound of a time in this scenario, where somebody has put it in."""
 
     @property
     def starved(self) -> str:
@@ -115,9 +114,7 @@ class Lateness:
 
     def explains(self, excess_s: float, lasted_s: float) -> bool:
         """Whether what lasted so long, and so much too long, may owe all that is too much to the machine."""
-        if excess_s == math.inf:
-            return False
-        return self.within_s(lasted_s) > max(LATE_SHARE * USUAL_BOUND_S, excess_s)
+        return self.within_s(lasted_s) > excess_s
 
     def said(self, bound_s: float, lasted_s: float | None = None) -> str:
         return self._too_late(max(bound_s, lasted_s or 0.0), f"a limit of {bound_s:g} s")
@@ -130,6 +127,11 @@ class Lateness:
 
 
 def lateness(facts: Facts) -> Lateness:
+    return facts.history.once(_lateness)
+
+
+def _lateness(history: History) -> Lateness:
+    facts = facts_of(history)
     clocks = judged_clocks(facts)
     return Lateness(
         delays_s=tuple(_noticed(_delay_s(pair)) for pair in clocks),
@@ -137,7 +139,6 @@ def lateness(facts: Facts) -> Lateness:
         waits=tuple(_waits(pair) for pair in clocks),
         node_waits=tuple(_node_waits(pair) for pair in clocks),
         answers_s=_noticed(_slow_answers_s(facts)),
-        bound_s=_tightest_bound_s(facts),
     )
 
 
@@ -189,15 +190,6 @@ def unwatched_s(facts: Facts) -> float:
         longest_us = max(longest_us, min(pair.t_us - 1_000_000 - late_us, end_us) - known_us)
         known_us = max(known_us, pair.t_us)
     return max(longest_us, end_us - known_us) / 1e6
-
-
-def _tightest_bound_s(facts: Facts) -> float:
-    bounds = [
-        bound
-        for expectation, bound in zip(facts.history.plan.scenario.expect, bounds_of(facts), strict=True)
-        if expectation.timing and bound
-    ]
-    return min(bounds, default=USUAL_BOUND_S)
 
 
 def _most_handed_over(waits: Sequence[Waits], bound_s: float) -> float:

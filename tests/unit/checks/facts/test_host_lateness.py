@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.checks.facts.of_run import facts_of
-from harness.checks.measures.host_lateness import (
+from harness.checks.facts.host_lateness import (
     LAG_AT_LEAST_S,
     USUAL_BOUND_S,
     Lateness,
@@ -18,13 +17,14 @@ from harness.checks.measures.host_lateness import (
     lateness,
     unwatched_s,
 )
+from harness.checks.facts.of_run import facts_of
 from harness.model.history import History
 from harness.model.records import ClockPair, Closing
 from harness.model.times import FOREVER
 from harness.model.words import OperationKind, Outcome
 from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, expect, outline
+from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, outline
 
 LOGIN = OperationKind.LOGIN
 
@@ -303,20 +303,6 @@ def test_stretch_that_nothing_speaks_for_in_a_run_without_a_fault() -> None:
     """All of the workload: 20 s."""
     history = with_clocks(clock(5), fault_kinds=())
     assert unwatched_s(facts_of(history)) == 15.0
-
-
-def test_tightest_bound_of_a_time_is_what_the_machine_is_held_against() -> None:
-    """A bound of nought is none, and neither is one of something that is no time."""
-    bounds = [
-        expect("outage(login): < 5s", 5.0, unit="s", arguments=("login",), timing=True),
-        expect("outage(read): < 500ms", 0.5, unit="s", arguments=("read",), timing=True),
-        expect("outage(write): 0s", 0.0, unit="s", arguments=("write",), timing=True),
-        expect("loss window: < 200ms", 0.2, unit="s"),
-        expect("lost-write: 0", 0.1),
-    ]
-    assert late(outline(expectations=bounds).history()).bound_s == 0.5
-    assert late(outline(expectations=bounds[2:]).history()).bound_s == USUAL_BOUND_S
-    assert late(outline(expectations=bounds[:1]).history()).bound_s == 5.0
 
 
 def answered(took_s: float, **how: Any) -> Past:
