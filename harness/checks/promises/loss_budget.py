@@ -94,7 +94,7 @@ def _loss_budgets(history: History) -> tuple[LossBudget, ...]:
             explained |= {
                 taken
                 for hit, budget in zip(hits, mine, strict=False)  # one for all, where there is no rule
-                if (taken := _explained(hit, budget, zero_us)) is not None
+                if (taken := _explained(hit, budget)) is not None
             }
     found += _unasked(facts, explained, zero_us)
     return tuple(found)
@@ -196,19 +196,14 @@ def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) 
     ]
 
 
-def _explained(hit: Hit, budget: LossBudget, zero_us: int) -> Owner | None:
-    """The failover that the budget accounts for. If the fault may cost nothing, or the node was there again
-    and what its rule allows was over by then, the failover has its own, unless it was asked for."""
+def _explained(hit: Hit, budget: LossBudget) -> Owner | None:
+    """The failover that followed from a fault. Where the fault may cost nothing it did not, or not as its rule
+    has it: that failover has a budget of its own, unless it was asked for."""
     asked_for = Trait.HANDS_OVER in hit.step.traits
     taken = hit.successor if asked_for else hit.led_to
     if taken is None or taken.by_us < hit.since_us:
         return None
-    if asked_for or budget.bound_s is None:
-        return taken
-    if budget.until_s is None:
-        return None
-    covered = taken.from_us <= hit.over_us or taken.by_us <= zero_us + budget.until_s * 1e6
-    return taken if covered else None
+    return taken if asked_for or budget.bound_s is None or budget.until_s is not None else None
 
 
 def _judged(hit: Hit, rule: Callable[[Hit], Allowed]) -> Allowed:

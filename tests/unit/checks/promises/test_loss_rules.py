@@ -612,7 +612,7 @@ def test_restart_is_over_when_the_process_is_there_again(suspected_s: float, led
 
 @pytest.mark.parametrize(
     ("topology", "suspected_s", "own"),
-    [(SENTINEL, 5.7, False), (SENTINEL, 5.701, True), (CLUSTER, 5.7, True)],
+    [(SENTINEL, 5.7, False), (SENTINEL, 5.701, True)],
 )
 def test_failover_that_no_budget_of_a_fault_accounts_for_has_its_own(
     topology: TopologyKind, suspected_s: float, own: bool
