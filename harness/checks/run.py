@@ -31,7 +31,7 @@ def run_checks(
     """
     divided = screen(history) if screened else Screened(suspects=history)
     facts = facts_of(history)
-    timelines = Timelines(divided.suspects, facts)
+    timelines = Timelines(divided.suspects, facts, divided.objects)
     found: list[Finding] = []
     undecidable: dict[str, float] = defaultdict(float)
     crashed = []

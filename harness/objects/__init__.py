@@ -1,5 +1,6 @@
 """What a web application keeps in Redis beside its sessions: the objects that behaviours work on.
 
+    told      what was done to many keys at once: what is beyond doubt goes by that
     kind      what every object says of itself, and the nouns that its model is told in
     flag      a value that holds for a while: a revocation, a ban, a profile
     counter   counts to a limit within a window: failed log-ins

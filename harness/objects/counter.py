@@ -17,9 +17,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.costly import np
 from harness.model.finding_kind import FindingKind, FindingTrait
 from harness.model.words import FindingSide, StepKind
 from harness.objects.kind import TOTAL, Breach, Change, Look, OneValue, Past, owner_of
+from harness.objects.told import NO_TTL, Calm, Told
 
 LIMIT_BYPASSED = FindingKind(
     name="limit-bypassed",
@@ -72,6 +74,26 @@ class Counter(OneValue):
                     judged_until_us = window.until_us
                 breaches += found
         return breaches
+
+    def calm(self, told: Told) -> Calm:
+        """Each count is one more than there was; it begins anew, and whoever looks sees none, only once the
+        time of its window is over."""
+        counts, looks = told.are(StepKind.COUNT), told.are(StepKind.LOOK)
+        begins = counts & (told.total == 1)
+        over = told.over(told.last_before(begins))
+        before = np.append(0, told.total)[: len(told.total)]
+        before[told.begin] = 0
+        wrong = ~counts & ~looks
+        wrong |= counts & (told.effective == 0)
+        wrong |= told.total < counts
+        goes_on = told.total == before + counts
+        begins_anew = over & (told.total == counts)
+        wrong |= ~goes_on & ~begins_anew
+        ends_us = told.sent_us + np.where(told.ttl_us == NO_TTL, 0, told.ttl_us)
+        return Calm(
+            calm=told.keys_without(wrong),
+            holds_until_us=told.latest_of(np.where(begins, ends_us, -np.inf)),
+        )
 
     def _broken(self, window: _Window, sights: Sequence[Look]) -> Iterable[Breach]:
         lower = [

@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
+from harness.costly import np
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.words import LET_IN_UNCHECKED, FindingSide, StepKind
 from harness.objects.kind import SOMETHING, VALUE, Breach, Change, Look, OneValue, Past, owner_of
+from harness.objects.told import ABSENT, NO_TTL, Calm, Told
 
 REVOCATION_LOST = FindingKind(
     name="revocation-lost",
@@ -90,6 +92,30 @@ class Flag(OneValue):
     def judge(self, past: Past) -> Sequence[Breach]:
         broken = list(self._broken(past)) or list(self._put_twice(past)) or list(self._met_unheard(past))
         return [*broken, *self._of_nobody(past)]
+
+    def calm(self, told: Told) -> Calm:
+        """Put one after the other; whoever looks sees what was put last, or nothing once its time is over."""
+        puts, looks = told.are(StepKind.PUT), told.are(StepKind.LOOK)
+        made, met = puts & (told.effective != 0), puts & (told.effective == 0)
+        last = told.last_before(made)
+        there, over = last >= 0, told.over(last)
+        absent = looks & (told.value == ABSENT)
+        present = looks & ~absent
+        wrong = ~puts & ~looks
+        wrong |= made & there & (told.sent_us <= told.done_us[last])
+        wrong |= puts & (told.effective < 0) if self.once else met
+        wrong |= (absent | (made if self.once else absent)) & there & ~over
+        wrong |= present & (told.value != told.value[last])
+        wrong |= (present | met) & (
+            ~there | (told.last_before(absent) > last)
+        )  # it does not come back by itself
+        ends_us = np.where(told.ttl_us == NO_TTL, np.inf, told.sent_us + told.ttl_us)
+        holds_until_us = told.latest_of(np.where(made, told.sent_us, -np.inf))
+        newest = made & (told.sent_us == holds_until_us[told.key])
+        return Calm(
+            calm=told.keys_without(wrong),
+            holds_until_us=told.latest_of(np.where(newest, ends_us, -np.inf)),
+        )
 
     def _broken(self, past: Past) -> Iterable[Breach]:
         """One breach for each promise, with everybody who saw it broken."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.model.finding_kind import FindingKind
 from harness.objects.kind import VALUE, Breach, Command, Past, Reply
+from harness.objects.told import Calm, Told
 
 _NO_KEY = "none"
 
@@ -42,6 +43,9 @@ class GuestSession:
 
     def judge(self, past: Past) -> Sequence[Breach]:  # noqa: ARG002 - the protocol's
         return ()
+
+    def calm(self, told: Told) -> Calm | None:  # noqa: ARG002 - the protocol's
+        return None
 
 
 GUEST_SESSION = GuestSession()

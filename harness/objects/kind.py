@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol
 
 from harness.model.finding_kind import FindingKind
 from harness.model.words import Cause, StepKind
+from harness.objects.told import Calm, Told
 
 Command = tuple[str, ...]
 Reply = Any
@@ -153,6 +154,11 @@ class ObjectKind(Protocol):
         """What was promised and not kept."""
         ...
 
+    def calm(self, told: Told) -> Calm | None:
+        """Of which of these keys `judge` finds nothing, for all of them at once; None: it says so of no key,
+        and each is looked at."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneValue:
@@ -174,6 +180,9 @@ class OneValue:
 
     def looked(self, saw: Mapping[str, str]) -> str | None:
         return saw.get(self.field)
+
+    def calm(self, told: Told) -> Calm | None:  # noqa: ARG002 - the protocol's
+        return None
 
 
 @dataclass(frozen=True, slots=True)

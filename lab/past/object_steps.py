@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.model.records import Step
 from harness.model.words import StepKind
+from harness.objects.counter import Counter
 from harness.objects.kind import AT, LIMIT, TOTAL, UNTIL, VALUE, ObjectKind
 from harness.objects.saved import PLAIN, Document, packed
 from harness.objects.tally import Online
@@ -28,11 +29,11 @@ def put(kept: ObjectKind, key: str, lives_s: float) -> Steps:
     return steps
 
 
-def look_at(key: str) -> Steps:
+def look_at(kept: ObjectKind, key: str) -> Steps:
     def steps(data: Data, now_us: float, _doing: Doing) -> list[Step]:
         step = _on(StepKind.LOOK, key, "GET PTTL")
         value = data.object(key, now_us)
-        step.saw = {} if value is None else {VALUE: value}
+        step.saw = {} if value is None else {TOTAL if isinstance(kept, Counter) else VALUE: value}
         return [step]
 
     return steps

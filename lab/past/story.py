@@ -114,7 +114,7 @@ class Past(ByHand):
         return self._do("put", OperationKind.LOGOUT, self.users[sid], sid, at, steps, how)
 
     def look(self, kept: ObjectKind, of: str, sid: str, at: float, **how: Any) -> Doing:
-        steps = object_steps.look_at(self._keep(kept, of))
+        steps = object_steps.look_at(kept, self._keep(kept, of))
         return self._do("look", OperationKind.READ, self.users[sid], sid, at, steps, how)
 
     def count(

@@ -18,6 +18,7 @@ from harness.model.scenario import Declaration
 from harness.model.words import FindingSide, OperationKind, Outcome, StepKind
 from harness.objects import LEASES, OBJECTS, object_of
 from harness.objects.kind import VALUE, Breach, Command, KeptObject, Past, Reply, keyed
+from harness.objects.told import Calm, Told
 from harness.observe.audit import show
 from harness.redis_wire.keys import PREFIXES
 from harness.redis_wire.scripted import Answer, ScriptedServer
@@ -66,6 +67,9 @@ class Consent:
             for look in past.looks
             if given and look.value is None and look.sent_us > given[0].done_us
         ]
+
+    def calm(self, told: Told) -> Calm | None:
+        return None
 
 
 CONSENT = Consent()

@@ -19,7 +19,8 @@ unserved           when a shard had no primary at all
 failovers          each failover broken into its steps
 timelines          per session: everything that was done to it and seen of it
 back_door          what nodes held of the sessions of somebody's own application
-object_pasts       per key of another object: the same
+audited_objects    what the audit was told of other objects
+object_pasts       per key of another object: everything that was done to it and seen of it
 causes             why an acknowledged write is gone
 replayed_timeouts  when a replica executed an EXPIRE, on engines before Redis 7.0
 """

@@ -1,20 +1,17 @@
 """What was done to objects that are no sessions (`harness.objects`), and what was seen of them, key by key.
 
-Steps on objects are all over a history, and most say nothing: somebody asked for a revocation that nobody had
-made. So whoever is quiet is left out at once, for all keys together: keys that nobody changed and where
-everybody saw nothing. Only the operations on the others become records.
+Steps on objects are all over a history. Only the operations on keys that the screen leaves become records.
 
 Trap: `Timelines` may hold a part of the operations. What is known of objects is made of the whole history.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.checks.columns.arrays import Flags, Integers, Words
+from harness.checks.columns.arrays import Integers, Words
 from harness.checks.columns.traffic import traffic_of
+from harness.checks.facts.audited_objects import audited_objects
 from harness.checks.facts.step_effects import Sight, State, StepEffect, effect_of, nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.costly import np
@@ -22,10 +19,9 @@ from harness.model.history import History
 from harness.model.records import AuditEntry, ObjectEntry, Operation, Step
 from harness.model.table import rows_of
 from harness.model.times import FOREVER
-from harness.model.words import NodeRole, Outcome, StepKind
+from harness.model.words import Outcome, StepKind
 from harness.objects import object_of
 from harness.objects.kind import (
-    CHANGES,
     LIMIT,
     ON_OBJECTS,
     SOMETHING,
@@ -94,52 +90,34 @@ class ObjectPast:
 
 
 def object_pasts(timelines: Timelines) -> list[ObjectPast]:
-    """Of every key that is not quiet."""
-    history = timelines.facts.history
-    entries = _of_primaries(timelines, history)
-    names = _loud(history) | {key for key, entry in entries.items() if entry.saw}
-    rows = _rows_on(history, names)
+    """Of every key that is to be looked at."""
+    history, keys = timelines.facts.history, timelines.objects
     found: dict[str, ObjectPast] = {}
-    for operation in history.table.take(rows).records():
+    for operation in history.table.take(_rows_on(history, keys)).records():
         for step in operation.steps:
-            if step.does in ON_OBJECTS and step.key in names:
+            if step.does in ON_OBJECTS and (keys is None or step.key in keys):
                 kind = object_of(step.key)
                 if kind is not None:
                     found.setdefault(step.key, ObjectPast(kind, step.key)).take(timelines, operation, step)
-    for key, entry in entries.items():
-        if key in found:
-            found[key].audit(entry)
+    audited = audited_objects(history)
+    for key, past in found.items():
+        if key in audited:
+            past.audit(audited[key])
     return list(found.values())
 
 
-def _loud(history: History) -> set[str]:
-    """The keys that somebody changed, or where somebody saw something."""
-    found = set[str]()
-    if not traffic_of(history).on_objects.any():
-        return found
-    for _, part in history.table.parts({"steps": ("does", "key", "saw")}):
-        does = Words(part.steps, "does")
-        on_objects = _on_objects(does)
-        if on_objects.any():
-            saw = Words(part.steps, "saw")
-            changes = does.which({str(one) for one in CHANGES}.__contains__)
-            says = on_objects & (changes | (saw.known & ~saw.equal("{}")))
-            found.update(Words(part.steps, "key").at(says))
-    return found
-
-
-def _rows_on(history: History, names: set[str]) -> Integers:
-    """The operations with a step on one of these objects."""
+def _rows_on(history: History, keys: frozenset[str] | None) -> Integers:
+    """The operations with a step on one of these objects; None: on any."""
+    everything: Integers = np.flatnonzero(traffic_of(history).on_objects)
+    if keys is None or not len(everything):
+        return everything
     found = [np.zeros(0, np.int64)]
-    for these, part in history.table.parts({"steps": ("does", "key")}) if names else ():
-        asked = _on_objects(Words(part.steps, "does")) & Words(part.steps, "key").which(names.__contains__)
+    for these, part in history.table.parts({"steps": ("does", "key")}) if keys else ():
+        asked = Words(part.steps, "does").which({*map(str, ON_OBJECTS)}.__contains__)
+        asked &= Words(part.steps, "key").which(keys.__contains__)
         found.append(np.unique(rows_of(part.steps)[asked]) + these.start)
     rows: Integers = np.concatenate(found)
     return rows
-
-
-def _on_objects(does: Words) -> Flags:
-    return does.which({str(one) for one in ON_OBJECTS}.__contains__)
 
 
 def _change(n: int, effect: StepEffect) -> Change:
@@ -161,26 +139,6 @@ def _change(n: int, effect: StepEffect) -> Change:
         extra=effect.extra,
         told=effect.operation.told,
     )
-
-
-def _of_primaries(timelines: Timelines, history: History) -> dict[str, ObjectEntry]:
-    """What the primary of each object's shard told the audit; of several that call themselves so, the one
-    that was promoted last."""
-    said: dict[str, list[ObjectEntry]] = defaultdict(list)
-    for entry in history.valid_objects():
-        if entry.role == NodeRole.PRIMARY:
-            said[entry.key].append(entry)
-    return {key: one for key, entries in said.items() if (one := _owners(timelines, entries)) is not None}
-
-
-def _owners(timelines: Timelines, entries: Sequence[ObjectEntry]) -> ObjectEntry | None:
-    if len(entries) == 1:
-        return entries[0]
-    for entry in entries:
-        shard = timelines.ownership.shards.of(entry.node, entry.sent_us)
-        if shard is not None and timelines.ownership.owner_at(shard, entry.sent_us) == entry.node:
-            return entry
-    return None
 
 
 def _audited(entry: ObjectEntry) -> Sight:

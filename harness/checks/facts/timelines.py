@@ -126,9 +126,13 @@ class Timeline:
 
 
 class Timelines:
-    def __init__(self, history: History, facts: Facts | None = None) -> None:
-        """`facts`: of the whole run, where the history holds a part of its operations."""
+    def __init__(
+        self, history: History, facts: Facts | None = None, objects: frozenset[str] | None = None
+    ) -> None:
+        """`facts`: of the whole run, where the history holds a part of its operations. `objects`: the keys of
+        those that are to be looked at; None: all."""
         self.history = history
+        self.objects = objects
         self.facts = facts_of(history) if facts is None else facts
         self.plan = history.plan
         self.ownership = self.facts.ownership
@@ -147,7 +151,7 @@ class Timelines:
         self.of_guest = history.plan.scenario.deployment.guest is not None
         """An application of somebody's own answered: what its pages do not show may be there all the same."""
         self.guarded = history.plan.scenario.workload.guarded_writes
-        self.epsilon_us, self.clocks_known = self._epsilon()
+        self.epsilon_us, self.clocks_known = epsilon_of(self.facts)
         self.tolerance_us = max(NOTICEABLE_US, self.epsilon_us)
         """How far off a deadline must be before it is a finding: proved, and not too small to matter."""
         wait_us = int(history.plan.longest_client_wait_s * 1e6)
@@ -400,10 +404,11 @@ class Timelines:
             )
         )
 
-    def _epsilon(self) -> tuple[float, bool]:
-        """What cannot be measured of a deadline, and whether the clocks allow judging deadlines at all."""
-        drift_us = UNKNOWN_DRIFT_US if self.facts.drift_us is None else self.facts.drift_us
-        return EPSILON_US + drift_us, drift_us <= DRIFT_LIMIT_US
+
+def epsilon_of(facts: Facts) -> tuple[float, bool]:
+    """What cannot be measured of a deadline, and whether the clocks allow judging deadlines at all."""
+    drift_us = UNKNOWN_DRIFT_US if facts.drift_us is None else facts.drift_us
+    return EPSILON_US + drift_us, drift_us <= DRIFT_LIMIT_US
 
 
 def _ends_all(operation: Operation) -> bool:

@@ -8,5 +8,6 @@ it may call a session clean only where no check would find anything.
     steps      the steps on sessions in the order of time
     course     what each session held and how long it had to live, step by step
     audit      whether the audit agrees
+    objects    which objects beside sessions are clean
     screening  the clean sessions and the suspects
 """

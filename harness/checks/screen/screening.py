@@ -41,6 +41,7 @@ from harness.checks.columns.traffic import OUTCOMES, WRITING_STEPS, Traffic, tra
 from harness.checks.screen.audit import agreed_on, contradicted
 from harness.checks.screen.contents import Contents, contents_of, sums, weigh
 from harness.checks.screen.course import changes_of, course_of, seen_amiss
+from harness.checks.screen.objects import ObjectsSoFar
 from harness.checks.screen.so_far import SoFar, Sums, chained, numbers_of
 from harness.checks.screen.steps import (
     ON_SESSIONS,
@@ -60,8 +61,7 @@ from harness.objects.kind import ON_OBJECTS
 T = TypeVar("T")
 
 NEUTRAL = (StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT, *ON_OBJECTS)
-"""Steps that neither change nor show the session itself. Objects have a screen of their own
-(`facts.object_pasts`), which goes by the whole history."""
+"""Steps that neither change nor show the session itself. Objects have a screen of their own (`objects`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,8 @@ class Screened:
     suspects: History
     """The history with the suspects' operations alone."""
     clean: Clean = NOBODY
+    objects: frozenset[str] | None = None
+    """The keys of objects beside sessions that are not beyond doubt; None: nobody knows of any."""
 
 
 def screen(history: History) -> Screened:
@@ -105,9 +107,10 @@ def _screen(history: History) -> Screened:
     if too_late or not (traffic.id[1:] > traffic.id[:-1]).all():
         return everything_suspect
     so_far, whose, made = SoFar(), list[Codes](), list[_Made]()
+    objects = ObjectsSoFar() if any(one.on_objects.any() for one in traffic.pieces()) else None
     with ThreadPoolExecutor(1) if len(traffic) > ROWS_AT_ONCE else _AtOnce() as beside:
-        for part in _cut_ahead(history.table, beside):
-            session_of, logins = _look_at(part, traffic.where(part.these), history, so_far)
+        for part in _cut_ahead(history.table, beside, keys=objects is not None):
+            session_of, logins = _look_at(part, traffic.where(part.these), history, so_far, objects)
             whose.append(session_of)
             made.append(logins)
             give_back(len(part.table))
@@ -118,10 +121,13 @@ def _screen(history: History) -> Screened:
     _look_at_audit(history, so_far)
     so_far.blame_linked()
     rows = np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *(so_far.suspect[one] for one in whose)]))
+    doubted = frozenset[str]() if objects is None else objects.doubted(history)
     if len(rows) == len(traffic):
-        return everything_suspect
+        return replace(everything_suspect, objects=doubted)
     return Screened(
-        suspects=replace(history, operations=history.table.take(rows)), clean=_clean(so_far, made)
+        suspects=replace(history, operations=history.table.take(rows)),
+        clean=_clean(so_far, made),
+        objects=doubted,
     )
 
 
@@ -160,9 +166,9 @@ class _Part:
     """It shows something, were it only that there is nothing."""
 
 
-def _cut_ahead(table: OperationTable, beside: Executor) -> Iterator[_Part]:
-    """Part by part, the next one always being read and cut already."""
-    parts = table.parts(COLUMNS)
+def _cut_ahead(table: OperationTable, beside: Executor, *, keys: bool) -> Iterator[_Part]:
+    """Part by part, the next one always being read and cut already. `keys`: the steps' keys as well."""
+    parts = table.parts({**COLUMNS, "steps": (*COLUMNS["steps"], "key")} if keys else COLUMNS)
 
     def cut() -> _Part | None:
         these, part = next(parts, (None, None))
@@ -193,14 +199,20 @@ class _Made:
     sent_us: Integers
 
 
-def _look_at(part: _Part, traffic: Traffic, history: History, so_far: SoFar) -> tuple[Codes, _Made]:
+def _look_at(
+    part: _Part, traffic: Traffic, history: History, so_far: SoFar, objects: ObjectsSoFar | None
+) -> tuple[Codes, _Made]:
     """Blame whoever is not beyond doubt; of each operation, its session's number; and the log-ins."""
     table = part.table
     rows, does = rows_of(table.steps), Words(table.steps, "does")
     whose, users = _look_at_operations(table, traffic, so_far)
     session_of = _sessions_of_steps(table, whose, users, does, so_far)
     on_objects = does.which({*ON_OBJECTS}.__contains__)
-    so_far.blame(whose[rows[~_acked_at_once(traffic, table, rows, on_objects)]])
+    at_once = _acked_at_once(traffic, table, rows, on_objects)
+    if objects is not None:
+        objects.look_at(table, does, at_once)
+    so_far.blame(whose[rows[~at_once]])
+    del at_once
     so_far.blame(whose[rows[_tells_otherwise(part, does) & ~on_objects]])
     _look_at_lists(session_of[does.equal(StepKind.INDEX_REMOVE)], so_far)
     steps = steps_in_order(table, session_of, does)
