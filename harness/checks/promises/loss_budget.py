@@ -197,8 +197,8 @@ def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) 
 
 
 def _explained(hit: Hit, budget: LossBudget) -> Owner | None:
-    """The failover that followed from a fault. Where the fault may cost nothing it did not, or not as its rule
-    has it: that failover has a budget of its own, unless it was asked for."""
+    """The failover that followed from a fault. Where the fault may cost nothing it did not, or not as its
+    rule has it: that failover has a budget of its own, unless it was asked for."""
     asked_for = Trait.HANDS_OVER in hit.step.traits
     taken = hit.successor if asked_for else hit.led_to
     if taken is None or taken.by_us < hit.since_us:
