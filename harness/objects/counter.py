@@ -85,7 +85,6 @@ class Counter(OneValue):
         before[told.begin] = 0
         wrong = ~counts & ~looks
         wrong |= counts & (told.effective == 0)
-        wrong |= told.total < counts
         goes_on = told.total == before + counts
         begins_anew = over & (told.total == counts)
         wrong |= ~goes_on & ~begins_anew

@@ -25,7 +25,7 @@ from harness.objects.listed import FORM
 from harness.objects.message import ENDED
 from harness.objects.saved import SAVED
 from harness.objects.tally import ONLINE, ONLINE_NAIVE
-from harness.objects.told import Told
+from harness.objects.told import DOES, Told
 from harness.objects.unused import UNUSED
 from lab.past import Past
 from tests.in_parts import in_parts
@@ -324,6 +324,104 @@ def test_first_look_at_a_key_after_another_key_begins_anew() -> None:
     past.count(ATTEMPTS, "ann", ann, 1.0)
     past.count(ATTEMPTS, "bob", ann, 2.0)
     assert doubted(changed(past.history(), 1, telling(added_now={TOTAL: 2}))) == {ATTEMPTS.key("bob")}
+
+
+def counted_otherwise(kind: ObjectKind, *, window: float = 300.0) -> Past:
+    """Two counts of ann's, the second after the window of some, and one of bob's."""
+    past, ann = story()
+    past.count(kind, "ann", ann, 1.0, window=window)
+    past.count(kind, "ann", ann, 5.0, window=window)
+    past.count(kind, "bob", ann, 6.0)
+    return past
+
+
+def in_agreement(history: History, key: str, total: int) -> History:
+    """The audit shows this, so that nothing but the count itself is amiss."""
+
+    def change(entry: ObjectEntry) -> None:
+        if entry.key == key:
+            entry.saw = {TOTAL: str(total)}
+
+    return audited(history, change)
+
+
+AGREED: dict[str, tuple[float, int, str, int]] = {
+    "one too many": (300.0, 1, "ann", 3),
+    "one number twice": (300.0, 1, "ann", 1),
+    "anew, and not from one on": (3.0, 1, "ann", 3),
+    "as if another key's count went on": (300.0, 2, "bob", 3),
+    "at first not one": (300.0, 2, "bob", 2),
+}
+"""The window, which step, whose, and what it counts."""
+
+
+@pytest.mark.parametrize("kind", COUNTERS)
+@pytest.mark.parametrize("how", AGREED)
+def test_counter_that_counts_otherwise_is_looked_at_where_the_audit_agrees(
+    how: str, kind: ObjectKind
+) -> None:
+    """What stands there in the end does not make it right."""
+    window, number, whose, total = AGREED[how]
+    history = counted_otherwise(kind, window=window).history()
+    assert doubted(history) == frozenset()
+    otherwise = changed(history, number, telling(added_now={TOTAL: total}))
+    assert doubted(in_agreement(otherwise, kind.key(whose), total)) == {kind.key(whose)}
+
+
+@pytest.mark.parametrize("kind", COUNTERS)
+@pytest.mark.parametrize("seen", [0, 1, 3, 4])
+def test_counter_that_is_seen_otherwise_once_its_window_is_over_is_looked_at(
+    seen: int, kind: ObjectKind
+) -> None:
+    """It may be seen as it was, as its time is no promise to end, or not at all; the audit agrees."""
+    past, ann = story()
+    past.count(kind, "ann", ann, 1.0, window=9.0)
+    past.count(kind, "ann", ann, 2.0, window=9.0)
+    past.look(kind, "ann", ann, 12.0)
+    shown = {TOTAL: str(seen)} if seen else {}
+    history = audited(changed(past.history(), 2, telling(saw=shown)), saying(saw=shown))
+    assert doubted(history) == (frozenset() if not seen else {kind.key("ann")})
+
+
+@pytest.mark.parametrize("kind", COUNTERS)
+@pytest.mark.parametrize("total", [{}, {TOTAL: 0}, {TOTAL: -1}, {TOTAL: 1_000_000_000}])
+def test_count_that_is_no_number_of_something_is_looked_at(total: dict[str, int], kind: ObjectKind) -> None:
+    """The only one of its key, and the audit finds nothing."""
+    past, ann = story()
+    past.count(kind, "ann", ann, 1.0, window=3.0)
+    history = audited(past.history(), saying(saw={}))
+    assert doubted(history) == frozenset()
+    assert doubted(changed(history, 0, telling(added_now=total))) == {kind.key("ann")}
+
+
+@pytest.mark.parametrize("kind", COUNTERS)
+@pytest.mark.parametrize("does", [StepKind.PUT, StepKind.DROP])
+def test_counter_that_is_put_or_taken_away_is_looked_at_whatever_it_says(
+    does: StepKind, kind: ObjectKind
+) -> None:
+    """Also where it would fit in between as a look does."""
+    steps = (StepKind.COUNT, does, StepKind.COUNT)
+    calm = kind.calm(_counting(steps, totals=(1, 1, 2)))
+    looked = kind.calm(_counting((StepKind.COUNT, StepKind.LOOK, StepKind.COUNT), totals=(1, 1, 2)))
+    assert calm is not None
+    assert looked is not None
+    assert (calm.calm.tolist(), looked.calm.tolist()) == ([False], [True])
+
+
+def _counting(steps: Sequence[StepKind], totals: Sequence[int]) -> Told:
+    """On one key, a second apart."""
+    at_us = np.arange(len(steps), dtype=np.int64) * 1_000_000
+    return Told(
+        begin=np.zeros(1, np.int64),
+        key=np.zeros(len(steps), np.int64),
+        does=np.array([DOES.index(one) for one in steps], np.int8),
+        effective=np.ones(len(steps), np.int8),
+        value=np.zeros(len(steps), np.uint64),
+        total=np.array(totals, np.int64),
+        ttl_us=np.full(len(steps), 300_000_000),
+        sent_us=at_us,
+        done_us=at_us + 1000,
+    )
 
 
 # ---------------------------------------------------------------- order
