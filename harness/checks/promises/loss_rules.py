@@ -139,17 +139,26 @@ class Hit:
 
         Whoever asked it last before the end waits down-after, or node-timeout, for the answer. If nobody
         doubted it by then, or another fault handed its place over, that takeover has another reason. Where
-        nobody was heard to doubt it, another fault that took effect meanwhile may be the reason."""
+        nobody was heard to doubt it, or somebody began to later, another fault that took effect meanwhile may
+        be the reason: whoever fell silent is never heard to trust it again."""
         taken, ended_us = self.successor, self.over_us
         if taken is None or taken.from_us <= ended_us:
             return taken
         if self.strikes(ended_us, taken.by_us, Trait.HANDS_OVER):
             return None
-        doubted_us = self._doubted_us(taken)
-        if doubted_us is None:
-            return None if self.strikes(ended_us, taken.by_us) else taken
         waits_s = self.node_timeout_s if self.in_cluster else self.topology.down_after_s
-        return taken if doubted_us <= ended_us + waits_s * 1e6 else None
+        until_us = ended_us + waits_s * 1e6
+        doubted_us = self._doubted_us(taken)
+        if doubted_us and doubted_us[0] > until_us:
+            return None
+        in_time = bool(doubted_us) and doubted_us[-1] <= until_us
+        return None if not in_time and self.strikes(ended_us, taken.by_us) else taken
+
+    @property
+    def late(self) -> Owner | None:
+        """Who took its place because of this fault, when it was there again."""
+        taken = self.led_to
+        return taken if taken is not None and taken.from_us > self.over_us else None
 
     @property
     def over_us(self) -> float:
@@ -158,16 +167,16 @@ class Hit:
             return self.event.t_us
         return FOREVER if self.ended_us is None else self.ended_us
 
-    def _doubted_us(self, taken: Owner) -> float | None:
-        """Since when somebody held it for down when it was replaced, or when somebody last began to; None:
-        nobody was heard to."""
+    def _doubted_us(self, taken: Owner) -> list[float]:
+        """When those began who held it for down when it was replaced, or who did last, the first one first;
+        empty: nobody was heard to."""
         doubting: set[str] = set()
-        begun_us = None
+        begun_us: list[float] = []
         for event in self.history.events:
             if event.node != self.node.name or event.t_us > taken.by_us:
                 continue
             if event.name == SUSPECTED:
-                begun_us = begun_us if doubting else event.t_us - event.error_us
+                begun_us = [*(begun_us if doubting else ()), event.t_us - event.error_us]
                 doubting.add(event.source)
             elif event.name == CLEARED:
                 doubting.discard(event.source)
@@ -379,11 +388,16 @@ def _gone(hit: Hit, *, orderly: bool) -> Allowed:
 
 
 def _unless_replaced(hit: Hit, kept: Allowed, what: str) -> Allowed:
-    """It serves again, and sentinels have another take its place all the same."""
+    """It serves again, and another takes its place all the same."""
     taken = hit.led_to
-    if kept.bound_s is None or taken is None or not hit.guarded:
+    if kept.bound_s is None or taken is None or not (hit.guarded or hit.in_cluster):
         return kept
-    late = _demoted_after(hit, taken.by_us, f"{what} to {taken.node}")
+    if hit.in_cluster:
+        if kept.until_us is None:
+            return kept  # what costs nothing leaves the failover a budget of its own
+        late = _cluster_rule(hit, taken.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, taken, what))
+    else:
+        late = _demoted_after(hit, taken.by_us, f"{what} to {taken.node}")
     if kept.since_us is None:
         return late
     # Whoever followed it again was given what it had come back with.
@@ -483,11 +497,17 @@ def _cluster_rule(hit: Hit, start_us: float, usual_s: float, before: str = "") -
     return _after(start_us, hit, 1.5 * timeout_s + CLUSTER_SLACK_S, usual_s, before + formula)
 
 
+def _until_replaced(hit: Hit, taken: Owner, what: str = "its late failover") -> str:
+    """What comes before a formula that counts from then."""
+    return f"{seconds_text((taken.by_us - hit.event.t_us) / 1e6)} until {what} to {taken.node} + "
+
+
 def _min_replicas(hit: Hit) -> Allowed | None:
-    """A primary cut off from all replicas refuses writes once their last report is too old."""
+    """A primary cut off from all replicas refuses writes once their last report is too old. One that they
+    reached again before it was replaced does not."""
     needed = hit.setting("min-replicas-to-write", hit.setting("min-slaves-to-write", "0"))
     lag_s = float(hit.setting("min-replicas-max-lag", hit.setting("min-slaves-max-lag", "10")))
-    if needed == "0" or not lag_s:
+    if needed == "0" or not lag_s or hit.late is not None:
         return None
     return _after(
         hit.event.t_us,
@@ -508,7 +528,9 @@ def _apart(hit: Hit, *also: Allowed | None) -> Allowed:
     """A primary whom those that decide cannot reach goes on until it hears that it was replaced; `also`: what
     else ends it."""
     bounds = [one for one in also if one is not None]
-    if hit.in_cluster:
+    if hit.in_cluster and (late := hit.late) is not None:
+        bounds.append(_cluster_rule(hit, late.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, late)))
+    elif hit.in_cluster:
         bounds.append(_cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s))
     elif not hit.guarded:
         return Allowed(f"no replica can take the place of {hit.node.name}")
@@ -542,6 +564,8 @@ def _paused(hit: Hit) -> Allowed:
         if taken is None:
             return _not_replaced(hit)
         return _demoted_after(hit, max(ended_us, taken.by_us), "it was resumed")
+    if (late := hit.late) is not None:
+        return _cluster_rule(hit, late.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, late))
     paused_s = (ended_us - hit.event.t_us) / 1e6
     return _cluster_rule(hit, ended_us, CLUSTER_SLACK_S, f"{seconds_text(paused_s)} until it was resumed + ")
 

@@ -593,6 +593,32 @@ def test_fault_answers_for_the_failover_that_it_led_to(
         assert said(answer) == (KEEPS if kind == "fail snapshots" else NOT_REPLACED, 0.0, None, None)
 
 
+@pytest.mark.parametrize(
+    ("struck_s", "suspected_s", "led"),
+    [(3.0, 3.7, True), (3.0, 3.701, False), (2.5, 3.701, True), (9.0, 3.701, True)],
+)
+def test_doubt_that_nobody_took_back_says_nothing_of_what_another_fault_led_to(
+    struck_s: float, suspected_s: float, led: bool
+) -> None:
+    """Over at 2.5 s. One sentinel began to doubt before, and fell silent; another one did after the second fault."""
+    told = healed(past("pause", over=8.0), 2.5)
+    told.event("suspected", 2.3, source="sentinel-1", node="redis-1")
+    told.fault(struck_s, "redis-1: gone")
+    told.event("suspected", suspected_s, source="sentinel-2", node="redis-1")
+    assert (allowed(told).until_us is not None) is led
+
+
+def test_short_pause_excuses_nothing_that_a_later_kill_cannot_have_cost() -> None:
+    """The sentinel that doubted during the pause was gone before it could take that back."""
+    told = healed(past("pause", over=14.0), 5.0)
+    told.event("suspected", 4.3, source="sentinel-1", node="redis-1")
+    told.fault(12.0, "redis-1: gone")
+    told.event("suspected", 13.3, source="sentinel-2", node="redis-1")
+    pause, kill = loss_budgets(facts_of(told.history()))
+    assert (pause.bound_s, pause.until_s) == (0.0, None)
+    assert (kill.from_s, kill.until_s) == (pytest.approx(9.9), 10.0)
+
+
 @pytest.mark.parametrize(("error", "led"), [(0.2, True), (0.1, False)])
 def test_doubt_counts_from_the_earliest_at_which_it_may_have_begun(error: float, led: bool) -> None:
     """Whoever noticed it was late."""
@@ -622,6 +648,61 @@ def test_failover_that_no_budget_of_a_fault_accounts_for_has_its_own(
     told.event("suspected", suspected_s, source="sentinel-1", node="redis-1")
     budgets = loss_budgets(facts_of(directed(told.history(), appendonly="yes")))
     assert [one.fault for one in budgets] == ([1, None] if own else [1])
+
+
+LATE = "{} until {} to redis-2 + 1.5 × cluster-node-timeout 2 s + 0.3 s"
+
+
+@pytest.mark.parametrize(
+    ("told", "answer"),
+    [
+        (
+            healed(past("kill", CLUSTER, over=8.0), 4.5),
+            (LATE.format("6.00 s", "its late failover"), 9.3, 6.03, 11.3),
+        ),
+        (past("restart", CLUSTER, over=5.0), (LATE.format("3.00 s", "its failover"), 6.3, 3.03, 8.3)),
+        (
+            healed(past("pause", CLUSTER, over=8.0), 4.5),
+            (LATE.format("6.00 s", "its late failover"), 9.3, 6.03, 11.3),
+        ),
+        (
+            healed(past("isolate", CLUSTER, over=8.0), 4.5),
+            (LATE.format("6.00 s", "its late failover"), 9.3, 6.03, 11.3),
+        ),
+        (
+            healed(past("pause", CLUSTER, over=4.51), 4.5),
+            ("2.50 s until it was resumed + 1.5 × cluster-node-timeout 2 s + 0.3 s", 5.8, 2.8, 7.8),
+        ),
+        (
+            healed(past("isolate", CLUSTER, over=4.51), 4.5),
+            ("1.5 × cluster-node-timeout 2 s + 0.3 s", 3.3, 2.5, 5.3),
+        ),
+    ],
+)
+def test_node_of_a_cluster_that_is_there_again_serves_until_it_hears_that_it_was_replaced(
+    told: Past, answer: tuple[object, ...]
+) -> None:
+    """Counted from then; where it may have been replaced before, the rule is that of the fault."""
+    assert said(allowed(directed(told.history(), appendonly="yes"))) == answer
+
+
+def test_late_failover_in_a_cluster_gives_back_nothing_of_what_the_file_lacked() -> None:
+    """One budget has both; of a file that lacked nothing the failover has its own."""
+    told = healed(past("kill", CLUSTER, over=8.0), 4.5)
+    (one,) = loss_budgets(facts_of(directed(told.history(), appendonly="yes")))
+    assert (one.fault, one.from_s, one.until_s) == (1, pytest.approx(-2.0), pytest.approx(9.3))
+    always = directed(told.history(), appendonly="yes", appendfsync="always")
+    assert [one.fault for one in loss_budgets(facts_of(always))] == [1, None]
+
+
+@pytest.mark.parametrize(("over", "until_s"), [(2.51, 5.7), (2.52, 22.52)])
+def test_replicas_that_were_there_again_keep_a_primary_writing_until_it_is_demoted(
+    over: float, until_s: float
+) -> None:
+    """It was cut off for half a second, and so had replicas when it was replaced."""
+    told = healed(past("isolate", over=over), 2.5)
+    settings = {"min_replicas_to_write": "1", "min_replicas_max_lag": "1"}
+    assert allowed(directed(told.history(), **settings)).until_us == pytest.approx(us(until_s))
 
 
 def test_failover_that_was_asked_for_after_a_pause_is_not_the_pauses() -> None:
