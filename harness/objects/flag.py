@@ -102,6 +102,7 @@ class Flag(OneValue):
         absent = looks & (told.value == ABSENT)
         present = looks & ~absent
         wrong = ~puts & ~looks
+        wrong |= puts & (told.value == ABSENT)
         wrong |= made & there & (told.sent_us <= told.done_us[last])
         wrong |= puts & (told.effective < 0) if self.once else met
         wrong |= (absent | (made if self.once else absent)) & there & ~over

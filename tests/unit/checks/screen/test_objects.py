@@ -276,6 +276,16 @@ def test_token_that_is_spent_otherwise_is_looked_at(how: str) -> None:
     assert doubted(changed(past.history(), *TOKENS[how])) == {SPENT.key("ann")}
 
 
+def test_token_that_was_spent_without_a_value_is_looked_at() -> None:
+    """Whoever comes second meets it, and nobody said what was put there; it is over when the audit looks."""
+    past, ann = story()
+    past.put(SPENT, "ann", ann, 1.0, lives=5.0)
+    past.put(SPENT, "ann", ann, 2.0, lives=5.0)
+    assert doubted(past.history()) == frozenset()
+    for number in (0, 1):
+        assert doubted(changed(past.history(), number, telling(wrote={}))) == {SPENT.key("ann")}
+
+
 COUNTS: dict[str, tuple[int, Change]] = {
     "one number twice": (1, telling(added_now={TOTAL: 1})),
     "one too many": (1, telling(added_now={TOTAL: 3})),
