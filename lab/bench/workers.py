@@ -3,10 +3,11 @@
     python -m lab.bench.workers FOLDER OPERATIONS make     a part of so many operations
     python -m lab.bench.workers FOLDER OPERATIONS merge    one merge, as a line of JSON
 
-The same load, at the same rate, once sent by one process and once by two workers: CPU per operation of
-everybody who takes part, the controller's among it, from when all users are logged in until the last
-operation is due. What each worker pays once, to start and to close, is left out, as the engine's own start
-is.
+CPU per operation of everybody who takes part, the controller's among it, from when all users are logged in
+until the last operation is due. What each worker pays once, to start and to close, is left out, as the
+engine's own start is. The protocol is what two workers cost above one process that sends as much as each of
+them. What it costs to spread a load is another row: a process that sends half as much wakes up more often for
+each operation, whoever tells it what to send.
 
 Merging is measured in a fresh process, from three closed parts to one closed history. One part is made, and
 taken three times: that an operation has the same number as another one is nothing that merging looks at.
@@ -63,22 +64,30 @@ def rows(folder: Path, *, rounds: int, largest: int) -> list[Row]:
 def _protocol(folder: Path, rounds: int) -> list[Row]:
     load = replace(workload(MIX, USERS), web_servers=WORKERS, rate_per_s=RATE_PER_S)
     alone = plan_of(ONE_NODE, workload=load, client=CLIENT)
+    share = replace(load, rate_per_s=RATE_PER_S / WORKERS)
+    as_much = replace(alone, scenario=replace(alone.scenario, workload=share))
     deployment = replace(alone.scenario.deployment, workers=WORKERS)
     crewed = replace(alone, scenario=replace(alone.scenario, deployment=deployment))
     folder.mkdir(parents=True)
-    ours, theirs = [], []
+    ours, theirs, all_of_it = [], [], []
     talk: list[tuple[float, float]] = []
     with up(alone, run="bench", directory=folder, backend=alone.backend) as topology:
         for number in range(rounds):
-            theirs.append(_run(_alone(alone, topology, folder / f"alone-{number}")))
+            theirs.append(_run(_alone(as_much, topology, folder / f"alone-{number}")))
+            all_of_it.append(_run(_alone(alone, topology, folder / f"all-{number}")))
             ours.append(_run(_crewed(crewed, topology, folder / f"crew-{number}", talk)))
-    pairs = ", ".join(f"{one:.0f}/{other:.0f}" for one, other in zip(ours, theirs, strict=True))
     return [
         Row(
-            name="load workers: CPU per operation / in one process",
-            measured=median(one / other for one, other in zip(ours, theirs, strict=True)),
+            name="load workers: CPU per operation / in one process, as much from each",
+            measured=_ratio(ours, theirs),
             at_most=AT_MOST,
-            note=f"µs at {RATE_PER_S:g} operations/s, {WORKERS} workers and their controller: {pairs}",
+            note=f"µs, {WORKERS} workers at {RATE_PER_S:g} operations/s and their controller, one process at "
+            f"{RATE_PER_S / WORKERS:g}: {_pairs(ours, theirs)}",
+        ),
+        Row(
+            name="load workers: CPU per operation / all from one process",
+            measured=_ratio(ours, all_of_it),
+            note=f"µs at {RATE_PER_S:g} operations/s: {_pairs(ours, all_of_it)}",
         ),
         Row(
             name="load workers: what they tell meanwhile",
@@ -88,6 +97,14 @@ def _protocol(folder: Path, rounds: int) -> list[Row]:
             "however many operations",
         ),
     ]
+
+
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
+
+
+def _pairs(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    return ", ".join(f"{one:.0f}/{other:.0f}" for one, other in zip(ours, theirs, strict=True))
 
 
 def _run(work: Awaitable[float]) -> float:
