@@ -93,7 +93,9 @@ def _loss_budgets(history: History) -> tuple[LossBudget, ...]:
         if Trait.CAUSES_FAILOVER in step.traits:
             explained |= {
                 taken
-                for hit, budget in zip(hits, mine, strict=False)  # one for all, where there is no rule
+                for hit, budget in zip(
+                    hits, mine, strict=False
+                )  # one for all without a rule, or later ones besides
                 if (taken := _explained(hit, budget)) is not None
             }
     found += _unasked(facts, explained, zero_us)
@@ -186,7 +188,9 @@ def _of_shard(shard: int | None, budgets: Iterable[LossBudget]) -> list[LossBudg
 def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) -> list[LossBudget]:
     rule = RULES.get(step.kind)
     if rule is not None and hits:
-        return [_budget(hit, _judged(hit, rule), zero_us) for hit in hits]
+        allowed = [(hit, _judged(hit, rule)) for hit in hits]
+        later = [(hit, one.then) for hit, one in allowed if one.then is not None]
+        return [_budget(hit, one, zero_us) for hit, one in (*allowed, *later)]
     if rule is None:
         bound_s, said = None, f"the kit has no rule for what `{step.kind}` may cost"
     else:  # a web server, which is no part of any shard

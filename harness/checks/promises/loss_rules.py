@@ -71,6 +71,8 @@ class Allowed:
     """What was acked before this moment, it allows no loss of; None: of what the successor had."""
     since_by_timer: bool = False
     """That moment is what a node's timer promised, which a late machine stretches."""
+    then: Allowed | None = None
+    """What it may cost besides, later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -503,11 +505,10 @@ def _until_replaced(hit: Hit, taken: Owner, what: str = "its late failover") -> 
 
 
 def _min_replicas(hit: Hit) -> Allowed | None:
-    """A primary cut off from all replicas refuses writes once their last report is too old. One that they
-    reached again before it was replaced does not."""
+    """A primary cut off from all replicas refuses writes once their last report is too old."""
     needed = hit.setting("min-replicas-to-write", hit.setting("min-slaves-to-write", "0"))
     lag_s = float(hit.setting("min-replicas-max-lag", hit.setting("min-slaves-max-lag", "10")))
-    if needed == "0" or not lag_s or hit.late is not None:
+    if needed == "0" or not lag_s:
         return None
     return _after(
         hit.event.t_us,
@@ -524,24 +525,26 @@ def _isolated(hit: Hit) -> Allowed:
     return _apart(hit, _min_replicas(hit))
 
 
-def _apart(hit: Hit, *also: Allowed | None) -> Allowed:
-    """A primary whom those that decide cannot reach goes on until it hears that it was replaced; `also`: what
-    else ends it."""
-    bounds = [one for one in also if one is not None]
-    if hit.in_cluster and (late := hit.late) is not None:
-        bounds.append(_cluster_rule(hit, late.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, late)))
+def _apart(hit: Hit, guard: Allowed | None = None) -> Allowed:
+    """A primary whom those that decide cannot reach goes on until it hears that it was replaced, or until its
+    guard stops it. Where it was reached again before it was replaced, nothing stops it from then on."""
+    late = hit.late
+    if hit.in_cluster and late is not None:
+        heard = _cluster_rule(hit, late.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, late))
     elif hit.in_cluster:
-        bounds.append(_cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s))
+        heard = _cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s)
     elif not hit.guarded:
         return Allowed(f"no replica can take the place of {hit.node.name}")
-    elif hit.ended_us is not None:
+    elif hit.ended_us is None:
+        return guard or Allowed("the partition was not healed", bound_s=None)
+    else:
         taken = hit.led_to
         if taken is None:
             return _not_replaced(hit)
-        bounds.append(_demoted_after(hit, max(hit.ended_us, taken.by_us), "the network healed"))
-    if not bounds:
-        return Allowed("the partition was not healed", bound_s=None)
-    return min(bounds, key=_end_us)
+        heard = _demoted_after(hit, max(hit.ended_us, taken.by_us), "the network healed")
+    if guard is None or _end_us(heard) <= _end_us(guard):
+        return heard
+    return guard if late is None else replace(guard, then=replace(heard, since_us=hit.over_us))
 
 
 def _end_us(bound: Allowed) -> float:

@@ -695,14 +695,36 @@ def test_late_failover_in_a_cluster_gives_back_nothing_of_what_the_file_lacked()
     assert [one.fault for one in loss_budgets(facts_of(always))] == [1, None]
 
 
-@pytest.mark.parametrize(("over", "until_s"), [(2.51, 5.7), (2.52, 22.52)])
+@pytest.mark.parametrize(
+    ("healed_s", "over", "windows"),
+    [
+        (2.5, 2.51, [(None, 5.7)]),
+        (2.5, 2.52, [(None, 5.7), (2.5, 22.52)]),
+        (9.0, 9.5, [(None, 5.7), (9.0, 29.5)]),
+        (9.0, 8.0, [(None, 5.7)]),
+    ],
+)
 def test_replicas_that_were_there_again_keep_a_primary_writing_until_it_is_demoted(
-    over: float, until_s: float
+    healed_s: float, over: float, windows: list[tuple[float | None, float]]
 ) -> None:
-    """It was cut off for half a second, and so had replicas when it was replaced."""
-    told = healed(past("isolate", over=over), 2.5)
+    """Its guard stopped it while it was cut off. Once they were there again nothing did, until it heard that it
+    was replaced."""
+    told = healed(past("isolate", over=over), healed_s)
+    told.event("suspected", 2.1, source="sentinel-1", node="redis-1")
     settings = {"min_replicas_to_write": "1", "min_replicas_max_lag": "1"}
-    assert allowed(directed(told.history(), **settings)).until_us == pytest.approx(us(until_s))
+    history = directed(told.history(), **settings)
+    first = allowed(history)
+    found = [first] if first.then is None else [first, first.then]
+    assert [one.until_us for one in found] == [pytest.approx(us(until_s)) for _, until_s in windows]
+    assert [one.since_us for one in found[1:]] == [us(since_s) for since_s, _ in windows[1:] if since_s]
+    zero_us = facts_of(history).landmarks.zero_us
+    budgets = [one for one in loss_budgets(facts_of(history)) if one.fault == 1]
+    assert [one.until_s for one in budgets] == [
+        pytest.approx(until_s - zero_us / 1e6) for _, until_s in windows
+    ]
+    assert [one.from_s for one in budgets[1:]] == [
+        pytest.approx(since_s - zero_us / 1e6) for since_s, _ in windows[1:] if since_s
+    ]
 
 
 def test_failover_that_was_asked_for_after_a_pause_is_not_the_pauses() -> None:
