@@ -526,25 +526,30 @@ def _isolated(hit: Hit) -> Allowed:
 
 
 def _apart(hit: Hit, guard: Allowed | None = None) -> Allowed:
-    """A primary whom those that decide cannot reach goes on until it hears that it was replaced, or until its
-    guard stops it. Where it was reached again before it was replaced, nothing stops it from then on."""
-    late = hit.late
-    if hit.in_cluster and late is not None:
-        heard = _cluster_rule(hit, late.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, late))
-    elif hit.in_cluster:
-        heard = _cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s)
+    """A primary whom those that decide cannot reach goes on until it hears that it was replaced, or until
+    something stops it: its guard, or in a cluster that it reaches no majority. Where it was reached again
+    before it was replaced, nothing stops it from then on."""
+    late, heard = hit.late, None
+    stops = [guard] if guard is not None else []
+    if hit.in_cluster:
+        stops.append(_cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s))
+        if late is not None:
+            heard = _cluster_rule(hit, late.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, late))
     elif not hit.guarded:
         return Allowed(f"no replica can take the place of {hit.node.name}")
-    elif hit.ended_us is None:
-        return guard or Allowed("the partition was not healed", bound_s=None)
-    else:
+    elif hit.ended_us is not None:
         taken = hit.led_to
         if taken is None:
             return _not_replaced(hit)
         heard = _demoted_after(hit, max(hit.ended_us, taken.by_us), "the network healed")
-    if guard is None or _end_us(heard) <= _end_us(guard):
-        return heard
-    return guard if late is None else replace(guard, then=replace(heard, since_us=hit.over_us))
+    if not stops:
+        return heard or Allowed("the partition was not healed", bound_s=None)
+    stopped = min(stops, key=_end_us)
+    if heard is None:
+        return stopped
+    if late is None or _end_us(heard) <= _end_us(stopped):
+        return min(stopped, heard, key=_end_us)
+    return replace(stopped, then=replace(heard, since_us=hit.over_us))
 
 
 def _end_us(bound: Allowed) -> float:

@@ -667,7 +667,7 @@ LATE = "{} until {} to redis-2 + 1.5 × cluster-node-timeout 2 s + 0.3 s"
         ),
         (
             healed(past("isolate", CLUSTER, over=8.0), 4.5),
-            (LATE.format("6.00 s", "its late failover"), 9.3, 6.03, 11.3),
+            ("1.5 × cluster-node-timeout 2 s + 0.3 s", 3.3, 2.5, 5.3),
         ),
         (
             healed(past("pause", CLUSTER, over=4.51), 4.5),
@@ -684,6 +684,14 @@ def test_node_of_a_cluster_that_is_there_again_serves_until_it_hears_that_it_was
 ) -> None:
     """Counted from then; where it may have been replaced before, the rule is that of the fault."""
     assert said(allowed(directed(told.history(), appendonly="yes"))) == answer
+
+
+@pytest.mark.parametrize(("over", "later"), [(8.0, True), (4.51, False)])
+def test_cluster_primary_that_reached_no_majority_serves_again_once_it_does(over: float, later: bool) -> None:
+    """It had stopped by itself meanwhile, whoever else thought of it."""
+    then = allowed(healed(past("isolate", CLUSTER, over=over), 4.5)).then
+    window = None if then is None else (then.since_us, then.until_us)
+    assert window == ((us(4.5), us(11.3)) if later else None)
 
 
 def test_late_failover_in_a_cluster_gives_back_nothing_of_what_the_file_lacked() -> None:
