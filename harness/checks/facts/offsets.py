@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from harness.model.records import NodeSample
-from harness.model.times import FOREVER
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import NodeRole
 
 
@@ -103,6 +103,18 @@ class Offsets:
             ),
             FOREVER,
         )
+
+    def goes_on_us(self, node: str, run_id: str) -> float:
+        """When this process was first seen, if it may have gone on from a snapshot of the one before it: that
+        was somebody's replica when it was last seen. A primary that is started again follows nobody, or
+        gets everything anew. `NEVER`: it did not."""
+        before = None
+        for sample in self._samples.get(node, ()):
+            if sample.run_id == run_id:
+                replica = before is not None and before.role == NodeRole.REPLICA
+                return sample.done_us if replica else NEVER
+            before = sample
+        return NEVER
 
     def cut(self, heir: str, from_us: float, stream: str) -> Cut | None:
         """Where the node that was promoted then had left this stream; None: it does not say."""

@@ -7,7 +7,7 @@ followed past the command; it was promoted, and followed nobody from then on; it
 
 Trap: the largest lag that was sampled is no bound, the command may have waited longer than any of those
 that a sample happened to meet. A replica that was started again goes on from its snapshot, and executes what
-came after it once more.
+came after it once more: also what it had acked itself, or had when it was promoted.
 """
 
 from __future__ import annotations
@@ -47,9 +47,13 @@ def replayed_us(timelines: Timelines, effect: StepEffect, sight: Sight) -> float
         return last_us
     span = nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
     executed_us = last_us
-    for node in {at.node, *(one.node for one in heirs)} - {by.node}:
-        promoted_us = min((one.by_us for one in heirs if one.node == node), default=FOREVER)
-        until_us, run_id = (promoted_us, "") if promoted_us < sight.done_us else (sight.done_us, at.run_id)
+    for node in {at.node, *(one.node for one in heirs)}:
+        led_us = min((one.by_us for one in heirs if one.node == node), default=FOREVER)
+        if node == by.node:
+            led_us = last_us
+        if node == at.node and led_us < nodes.offsets.goes_on_us(node, at.run_id):
+            led_us = FOREVER  # another process did that, and this one followed somebody
+        until_us, run_id = (led_us, "") if led_us < sight.done_us else (sight.done_us, at.run_id)
         followed_us = FOREVER if span is None else nodes.offsets.reached_us(node, span, until_us, run_id)
-        executed_us = max(executed_us, min(followed_us, promoted_us))
+        executed_us = max(executed_us, min(followed_us, led_us))
     return min(executed_us, sight.done_us)

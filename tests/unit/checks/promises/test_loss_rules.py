@@ -608,6 +608,14 @@ def test_doubt_that_nobody_took_back_says_nothing_of_what_another_fault_led_to(
     assert (allowed(told).until_us is not None) is led
 
 
+@pytest.mark.parametrize(("struck_s", "led"), [(2.5, True), (3.0, False), (8.0, False), (8.1, True)])
+def test_failover_of_which_no_doubt_was_heard_may_be_another_faults(struck_s: float, led: bool) -> None:
+    """One that took effect after the pause, and not after the failover."""
+    told = healed(past("pause", over=8.0), 2.5)
+    told.fault(struck_s, "redis-1: gone")
+    assert (allowed(told).until_us is not None) is led
+
+
 def test_short_pause_excuses_nothing_that_a_later_kill_cannot_have_cost() -> None:
     """The sentinel that doubted during the pause was gone before it could take that back."""
     told = healed(past("pause", over=14.0), 5.0)

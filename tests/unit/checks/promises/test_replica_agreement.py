@@ -250,6 +250,38 @@ def test_replica_that_counts_a_timeout_anew_does_not_differ(engine: str, more_s:
     assert len(judge_replicas(Timelines(replace(history, audit=audit))).findings) == found
 
 
+@pytest.mark.parametrize(
+    ("led", "restarted", "node", "more_s", "found"),
+    [
+        ([("redis-2", 5.0)], 20.0, "redis-1", 18.0, 0),  # it had acked the log-in, and followed since
+        ([("redis-2", 5.0)], 20.0, "redis-1", 60.0, 1),
+        ([("redis-2", 5.0)], 3.0, "redis-1", 18.0, 1),  # it was no replica before
+        ([("redis-2", 5.0)], None, "redis-1", 18.0, 1),  # it goes by what it had executed itself
+        ([("redis-2", 5.0), ("redis-1", 10.0)], 20.0, "redis-2", 18.0, 0),  # it followed since it led
+        ([("redis-2", 5.0), ("redis-1", 10.0)], None, "redis-2", 18.0, 1),
+        ([("redis-2", 5.0), ("redis-1", 10.0)], 3.0, "redis-2", 18.0, 1),  # it was promoted after that
+    ],
+)
+def test_whoever_was_primary_counts_anew_once_it_is_started_again_as_a_replica(
+    led: list[tuple[str, float]], restarted: float | None, node: str, more_s: float, found: int
+) -> None:
+    """It goes on from a snapshot that is older than its time as a primary."""
+    past = Past(engine="Redis 6.2.14")
+    past.log_in("ann", 1.0)
+    for to, at in led:
+        past.fail_over(to, at)
+    if restarted is not None:
+        past.reborn.append((restarted, node, past.keys))
+    history = past.history()
+    audit = tuple(
+        structs.replace(one, pttl_ms=one.pttl_ms + round(more_s * 1000))
+        if one.node == node and one.pttl_ms is not None
+        else one
+        for one in history.audit
+    )
+    assert len(judge_replicas(Timelines(replace(history, audit=audit))).findings) == found
+
+
 def test_nobody_promised_a_timeout_that_no_node_confirmed() -> None:
     """Then each may count from when it executed the command, and none is too early."""
     past = Past(engine="Redis 6.2.14")
