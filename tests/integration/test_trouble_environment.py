@@ -22,11 +22,13 @@ WILL_NOT_START = LOST.replace('appendonly: "no"', 'latency-tracking-info-percent
 
 WITHOUT_EFFECT = """\
 scenario: 1
-name: an empty cache flushed
+name: a cache flushed twice
 deployment: {topology: {kind: split}}
 workload: {rate: 50/s, users: 10, mix: {log-in: 10, read: 60}}
 faults:
-  - {after: 0.5s, flush: cache}
+  - {after: 0.3s, fill cache: cache, bytes: 10kB}
+  - {after: fault 1 + 100ms, flush: cache}
+  - {after: fault 2 + 100ms, flush: cache}
 duration: 1s
 """
 
@@ -85,7 +87,7 @@ def test_fault_without_effect_is_inconclusive(doubtful: Done) -> None:
     """Flushing what is empty proves nothing; the reason says so, after a second run."""
     found = scenario(doubtful[0], "without-effect")
     assert (found["verdict"], found["times_run"]) == ("INCONCLUSIVE", 2)
-    assert "fault 1 (flush cache) did not take effect" in found["reasons"][0]
+    assert "fault 3 (flush cache) did not take effect" in found["reasons"][0]
     assert "there were no keys before" in found["reasons"][0]
 
 
