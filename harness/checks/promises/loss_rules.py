@@ -184,6 +184,12 @@ class Hit:
                 doubting.discard(event.source)
         return begun_us
 
+    def ended_before(self, taken: Owner) -> bool:
+        """Whether another fault ended its process before it was replaced, and all doubted it only then."""
+        ends = [t for t in self.struck(Trait.STOPS_PROCESS) if self.event.t_us < t <= taken.by_us]
+        doubted_us = self._doubted_us(taken)
+        return bool(ends and doubted_us) and doubted_us[0] > min(ends)
+
     @property
     def replaced(self) -> bool:
         """It had been primary, and another had taken its place before."""
@@ -647,9 +653,10 @@ def _kept_waiting(hit: Hit) -> Allowed:
 
 
 def _refusing(hit: Hit) -> Allowed:
-    """Where no snapshot could be written, writes are refused, and pings too: sentinels replace it."""
+    """Where no snapshot could be written, writes are refused, and pings too: sentinels replace it. Where they
+    did that for another reason, as somebody killed it, nothing had been refused."""
     taken = hit.led_to
-    if hit.owned and hit.guarded and taken is not None:
+    if hit.owned and hit.guarded and taken is not None and not hit.ended_before(taken):
         return _demoted_after(hit, max(hit.since_us, taken.by_us), "the failover")
     return _cut(hit)
 

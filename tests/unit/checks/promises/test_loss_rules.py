@@ -608,6 +608,33 @@ def test_doubt_that_nobody_took_back_says_nothing_of_what_another_fault_led_to(
     assert (allowed(told).until_us is not None) is led
 
 
+@pytest.mark.parametrize(
+    ("by", "struck_s", "suspected_s", "led"),
+    [
+        ("kill", 6.0, 7.2, False),
+        ("kill", 6.0, 6.0, True),  # it was doubted by then
+        ("kill", 2.0, 7.2, True),  # before
+        ("kill", 8.0, 8.0, True),
+        ("kill", 7.0, None, True),  # nobody was heard
+        ("kill", 8.1, 7.2, True),  # it had been replaced
+        ("pause", 6.0, 7.2, True),  # which ends no process
+    ],
+)
+@pytest.mark.parametrize("kind", ["fail snapshots", "fill volume"])
+def test_primary_that_refused_nothing_was_replaced_because_it_was_killed(
+    kind: str, by: str, struck_s: float, suspected_s: float | None, led: bool
+) -> None:
+    """What the kill may cost is its own; the fault that lasts to the end of the run excuses nothing."""
+    told = healed(past(kind, over=8.0), 20.0)
+    told.fault(struck_s, "redis-1: gone", by)
+    if suspected_s is not None:
+        told.event("suspected", suspected_s, source="sentinel-1", node="redis-1")
+    answer = allowed(directed(told.history(), appendonly="yes"))
+    assert answer.until_us == (us(28.0) if led else None)
+    budgets = loss_budgets(facts_of(directed(told.history(), appendonly="yes")))
+    assert None not in {one.fault for one in budgets}
+
+
 @pytest.mark.parametrize(("struck_s", "led"), [(2.5, True), (3.0, False), (8.0, False), (8.1, True)])
 def test_failover_of_which_no_doubt_was_heard_may_be_another_faults(struck_s: float, led: bool) -> None:
     """One that took effect after the pause, and not after the failover."""
