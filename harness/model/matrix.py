@@ -23,4 +23,4 @@ class Matrix:
     """The same for every copy of the file on other machines, however often it repeats and whatever it is
     called."""
     places: Mapping[str, str] = field(default_factory=dict)
-    """`vary.deployment.timing` -> its file and line, for what is wrong there."""
+    """`vary.deployment.timing`, `scenarios.0` -> its file and line, for what is wrong there."""

@@ -9,13 +9,14 @@ takes (a folder, a glob, a part of a shipped name) may be a plain argument too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import scenario as reading
 from harness.errors import UsageError
 from harness.model.matrix import Matrix
+from harness.model.nearest import did_you_mean
 from harness.running.selection import Choice, Varied, scenario_files
 
 
@@ -77,8 +78,10 @@ def choice_of_matrix(matrix: Matrix, repeat: int | None) -> Choice:
     """All that a matrix names. `repeat`: as often, whatever the file says.
 
     Raises:
-        UsageError: nothing matches one of its scenarios.
+        UsageError: nothing matches one of its scenarios, or a deployment file is not there.
     """
+    if problems := list(_missing(matrix)):
+        raise UsageError("\n".join(problems))
     given = Given(scenarios=matrix.scenarios, deployments=matrix.deployments)
     choice = given.choice(
         suite="all",
@@ -88,6 +91,23 @@ def choice_of_matrix(matrix: Matrix, repeat: int | None) -> Choice:
         repeat=repeat or matrix.repeat,
     )
     return replace(choice, matrix=matrix.fingerprint, places=matrix.places)
+
+
+def _missing(matrix: Matrix) -> Iterator[str]:
+    """What it names and nobody finds, each with its place in the file."""
+    for n, name in enumerate(matrix.scenarios):
+        try:
+            scenario_files(name)
+        except UsageError as problem:
+            yield f"{matrix.places.get(f'scenarios.{n}', matrix.file)}: scenarios.{n}: {problem}"
+    beside = [path.name for path in sorted(Path(matrix.file).parent.glob("*.y*ml"))]
+    for n, name in enumerate(matrix.deployments):
+        if not Path(name).exists():
+            place = matrix.places.get(f"deployments.{n}", matrix.file)
+            yield (
+                f"{place}: deployments.{n}: expected a deployment file, seen from the matrix, "
+                f"found no {name!r} there{did_you_mean(name, beside)}"
+            )
 
 
 def sorted_out(

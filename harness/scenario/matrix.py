@@ -18,12 +18,14 @@ from harness.model.matrix import Matrix
 from harness.scenario import tree
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
-from harness.scenario.values import ENGINE, TEXT, VERSION, Many, Named, Schema, count, entries
+from harness.scenario.values import ENGINE, TEXT, VERSION, Many, Named, One, Schema, count, entries
 
 REPEAT_MAX = 10_000
 
-_SETTING = Named(of=TEXT, looks_like=".+")
-_VALUES = Named(of=Many(TEXT), looks_like=".+")
+_VALUE = One(TEXT.expected, TEXT.parse, {"type": ["string", "number", "boolean"], "minLength": 1})
+"""Read as text; whoever writes a number need not quote it, so an editor must not ask for that."""
+_SETTING = Named(of=_VALUE, looks_like=".+")
+_VALUES = Named(of=Many(_VALUE), looks_like=".+")
 
 FIELDS = (
     Field(key="matrix", reader=VERSION, required=True, help="format version; always the first key"),
@@ -69,7 +71,7 @@ def load_matrix(path: Path) -> Matrix:
 
 
 def _keys(root: tree.Node) -> dict[str, tree.Node]:
-    """`vary`, `vary.deployment.timing` -> where it stands."""
+    """`vary`, `vary.deployment.timing`, `scenarios.0` -> where it stands."""
     top = {key: (node, value) for key, node, value in entries(root, "", Problems())}
     below = {
         f"{key}.{path}": node
@@ -77,6 +79,9 @@ def _keys(root: tree.Node) -> dict[str, tree.Node]:
         if key in top
         for path, node, _ in entries(top[key][1], key, Problems())
     }
+    for key in ("scenarios", "deployments"):
+        if key in top and isinstance(top[key][1], tree.Sequence):
+            below |= {f"{key}.{n}": node for n, node in enumerate(top[key][1].value)}
     return {key: node for key, (node, _) in top.items()} | below
 
 

@@ -226,3 +226,22 @@ def test_the_schema_for_editors_is_that_of_the_reader() -> None:
     kept = json.loads((ROOT / "docs" / "matrix.schema.json").read_text())
     assert kept == json.loads(json.dumps(matrix_schema()))
     jsonschema.validate(yaml.safe_load(MATRIX), kept)
+    for shipped in sorted((ROOT / "matrices").glob("*.yaml")):  # with numbers as values
+        jsonschema.validate(yaml.safe_load(shipped.read_text()), kept)
+
+
+def test_what_a_matrix_names_and_nobody_finds_is_said_with_its_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All of it at once, with the nearest name."""
+    write("deployment: 1\ntopology: {kind: sentinel}\n", "ours.yaml")
+    text = MATRIX.replace("mine.yaml", "singel/02") + "deployments: [ours.yaml, ous.yaml]\n"
+    write(text)
+    assert main(["plan", "--backend", "process", "m.yaml"]) == 2
+    scenario, deployment = capsys.readouterr().err.splitlines()
+    assert f"m.yaml:{line_of('sentinel/01')}: scenarios.2: scenario 'singel/02': expected a file" in scenario
+    assert "did you mean 'single/02'?" in scenario
+    assert deployment.startswith(
+        f"m.yaml:{len(text.splitlines())}: deployments.1: expected a deployment file"
+    )
+    assert "found no 'ous.yaml' there; did you mean 'ours.yaml'?" in deployment
