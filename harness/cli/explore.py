@@ -11,6 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,13 @@ def carry_out(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
     explorations = [_prepared(target, options, seed) for target in targets]  # what is wrong is said first
     found: list[tuple[str, Found]] = []
-    spaces = [fitting(request, nodes, folder) for request, nodes, folder in explorations]
+    try:
+        spaces = [fitting(request, nodes, folder) for request, nodes, folder in explorations]
+    except UsageError:
+        for _, _, folder in explorations:
+            with suppress(OSError):  # nothing was made yet, or there is something in it
+                folder.rmdir()
+        raise
     for n, target in enumerate(targets):
         request, nodes, folder = explorations[n]
         minutes = max(0.0, ends_s - time.monotonic()) / 60 / (len(targets) - n)  # what others left, too

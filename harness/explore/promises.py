@@ -33,15 +33,22 @@ def expectations(
     a finding that calls for a part of a deployment is allowed, as this one may not have it.
 
     Raises:
-        UsageError: one is written in another way.
+        UsageError: one is written in another way, or there are two for one metric.
     """
     never = {name for name in NEVER if premises or not _calls_for_something(findings.get(name))}
     allowed = {name: "0" if name in never else ">= 0" for name in findings}
+    named: set[str] = set()
     for text in given:
         metric, colon, bound = text.partition(":")
         if not colon or not metric.strip() or not bound.strip():
             raise UsageError(f"--expect {text[:_SHOWN]!r}: expected metric: bound, such as 'lost-write: 0'")
-        allowed[metric.strip()] = bound.strip()
+        name = metric.strip()
+        if name in named:
+            raise UsageError(
+                f"--expect {text[:_SHOWN]!r}: expected one bound for {name}, found two: leave one out"
+            )
+        named.add(name)
+        allowed[name] = bound.strip()
     return allowed
 
 

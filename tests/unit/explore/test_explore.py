@@ -15,6 +15,7 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
+from harness.cli import main
 from harness.cli.explore import carry_out, said, status_of, summary
 from harness.errors import ExitStatus, UsageError
 from harness.explore import ground as explore_ground
@@ -370,6 +371,12 @@ def test_an_expectation_without_metric_or_bound_is_refused(text: str) -> None:
     assert len(str(refused.value)) < 250
 
 
+def test_two_bounds_for_one_metric_are_refused() -> None:
+    """The second would take the place of the first, and nobody would say so."""
+    with pytest.raises(UsageError, match="expected one bound for lost-write, found two"):
+        expectations(("lost-write: 0", "lost-write : 1"), {})
+
+
 def test_promises_that_no_fault_excuses_exist() -> None:
     """A name that is no finding would be expected of nobody."""
     assert set(NEVER) <= shipped().findings.keys()
@@ -658,6 +665,14 @@ def test_an_expectation_that_no_run_decides_is_refused_first(tmp_path: Path) -> 
 
     with pytest.raises(UsageError, match=r"explore sentinel: expect\.outage\(x\): unknown metric"):
         explored(Undecidable(lambda _: False), tmp_path)
+
+
+def test_a_refusal_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only what was explored has one."""
+    words = ["explore", "sentinel", "--backend", "process", "--out", str(tmp_path / "runs")]
+    assert main([*words, "--expect", "lost-writ: 0"]) == 2
+    assert "did you mean 'lost-write'?" in capsys.readouterr().err
+    assert not list((tmp_path / "runs").iterdir())
 
 
 BROKEN = Found(
