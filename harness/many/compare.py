@@ -80,10 +80,7 @@ def compare(before: Summary, after: Summary) -> Compared:
     """
     pairs = _pairs(before.cells, after.cells)
     if not pairs:
-        raise UsageError(
-            "nothing to compare: expected runs of the same scenarios, found "
-            f"{_names(before.cells)} and {_names(after.cells)}"
-        )
+        raise UsageError(f"nothing to compare: {_apart(before.cells, after.cells)}")
     found = [one for pair in pairs for one in _compared(*pair)]
     chances = corrected([one.difference.chance for one in found])
     judged = [_judged(one, chance) for one, chance in zip(found, chances, strict=True)]
@@ -106,6 +103,21 @@ def _is_undecided(cell: CellSummary) -> bool:
 
 def _names(cells: Sequence[CellSummary]) -> str:
     return ", ".join(sorted({one.file for one in cells})[:3]) or "no run"
+
+
+def _apart(before: Sequence[CellSummary], after: Sequence[CellSummary]) -> str:
+    """Why no cell has a counterpart."""
+    if not {one.file for one in before} & {one.file for one in after}:
+        return f"expected runs of the same scenarios, found {_names(before)} and {_names(after)}"
+    for what, dimension in zip(("engine", "deployment", "settings"), _DIMENSIONS, strict=True):
+        left, right = ({dimension(one) or "its own" for one in cells} for cells in (before, after))
+        if not left & right and not _is_compared(dimension, before, after):
+            found = " and ".join(", ".join(sorted(one)) for one in (left, right))
+            return f"expected the same {what}, or one on either side, found {found}"
+    return (
+        "expected a scenario with the same engine, deployment and settings on either side, found none: "
+        "compare suites that differ in one of these"
+    )
 
 
 Key = tuple[str, ...]

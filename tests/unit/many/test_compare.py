@@ -237,6 +237,14 @@ def test_nothing_in_common_is_a_usage_error() -> None:
     """And so is a choice among several."""
     with pytest.raises(UsageError, match="nothing to compare"):
         compare(summary(cell(file="x")), summary(cell(file="y")))
+    with pytest.raises(UsageError, match="the same engine, or one on either side, found a, b and c, d"):
+        compare(*(summary(*(cell(engine_asked=one) for one in each)) for each in ("ab", "cd")))
+    crossed = [
+        summary(*(cell(engine_asked=a, deployment_file=b) for a, b in each))
+        for each in (("ax", "by"), ("ay", "bx"))
+    ]
+    with pytest.raises(UsageError, match="found none: compare suites that differ in one of these"):
+        compare(*crossed)
     several = [cell(engine_asked=one) for one in ("a", "b")]
     for left, right in combinations([summary(*several), summary(*several, cell())], 2):
         assert compare(left, right).only_after
