@@ -30,6 +30,7 @@ from harness.model.guest import (
     Service,
     Sign,
 )
+from harness.model.nearest import did_you_mean
 from harness.scenario import tree
 from harness.scenario.hosts import HOST
 from harness.scenario.problems import Problems
@@ -49,6 +50,7 @@ from harness.scenario.values import (
 
 IN_REQUESTS = ("user", "password", "value", "item", "quantity", "csrf")
 """Words in braces that a request may have."""
+_SHOWN_AT_THE_START = ("HOST", "PORT", "PYTHON", "REDIS_URL")
 AT_THE_START = re.compile(r"HOST|PORT|PYTHON|(?:REDIS|FAILOVER)_[A-Z_]+")
 """Words in braces that `start` and `environment` may have. Of the REDIS_ ones, those of the topology."""
 
@@ -78,14 +80,17 @@ def _path(text: str) -> str:
 def _of_request(text: str) -> str:
     unknown = [one for one in _BRACED.findall(text) if one not in IN_REQUESTS]
     if unknown:
-        raise Unreadable(f"unknown word {{{unknown[0]}}}; known: {', '.join(IN_REQUESTS)}")
+        hint = did_you_mean(unknown[0], IN_REQUESTS) or ";"
+        raise Unreadable(f"unknown word {{{unknown[0]}}}{hint} known: {', '.join(IN_REQUESTS)}")
     return text
 
 
 def _of_start(text: str) -> str:
     unknown = [one for one in _BRACED.findall(text) if one.isupper() and not AT_THE_START.fullmatch(one)]
     if unknown:
-        raise Unreadable(f"unknown word {{{unknown[0]}}}; known: HOST, PORT, PYTHON, REDIS_URL, …")
+        hint = did_you_mean(unknown[0], _SHOWN_AT_THE_START) or ";"
+        known = ", ".join(_SHOWN_AT_THE_START)
+        raise Unreadable(f"unknown word {{{unknown[0]}}}{hint} known: {known}, …")
     if not text:
         raise Unreadable("")
     return text
