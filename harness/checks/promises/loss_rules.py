@@ -672,10 +672,11 @@ def _links_cut(hit: Hit) -> Allowed:
 
 
 def _slowed(hit: Hit) -> Allowed:
-    """A primary that is slow to its replicas is behind by what the link cannot carry, which nobody bounds."""
+    """A primary that is slow to its replicas is behind by what the link cannot carry, which nobody bounds. How
+    far they are behind later, offsets say: that counts with what replaces it."""
     if not hit.owned:
         return _not_primary(hit)
-    if hit.successor is None:
+    if hit.successor is None or hit.successor.from_us > hit.over_us:
         return _cut(hit)
     return Allowed(
         f"how far a slow link left the successor of {hit.node.name} behind has no bound", bound_s=None

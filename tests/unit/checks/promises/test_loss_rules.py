@@ -685,6 +685,17 @@ def test_failover_that_no_budget_of_a_fault_accounts_for_has_its_own(
     assert [one.fault for one in budgets] == ([1, None] if own else [1])
 
 
+@pytest.mark.parametrize(("over", "bounded"), [(2.51, False), (2.52, True)])
+def test_slow_link_bounds_nothing_for_those_who_are_promoted_while_it_is_slow(
+    over: float, bounded: bool
+) -> None:
+    """It was slow until 2.5 s. A later failover has a budget of its own, by the offsets."""
+    told = healed(past("slow", over=over), 2.5)
+    assert said(allowed(told))[1] == (0.0 if bounded else None)
+    assert (None in {one.fault for one in loss_budgets(facts_of(told.history()))}) is bounded
+    assert allowed(past("slow", over=over)).bound_s is None
+
+
 LATE = "{} until {} to redis-2 + 1.5 × cluster-node-timeout 2 s + 0.3 s"
 
 
