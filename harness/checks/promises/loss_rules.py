@@ -672,8 +672,8 @@ def _links_cut(hit: Hit) -> Allowed:
 
 
 def _slowed(hit: Hit) -> Allowed:
-    """A primary that is slow to its replicas is behind by what the link cannot carry, which nobody bounds. How
-    far they are behind later, offsets say: that counts with what replaces it."""
+    """A primary that is slow to its replicas is behind by what the link cannot carry, which nobody bounds.
+    How far they are behind later, offsets say: that counts with what replaces it."""
     if not hit.owned:
         return _not_primary(hit)
     if hit.successor is None or hit.successor.from_us > hit.over_us:
