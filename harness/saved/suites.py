@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
+from harness.model.nearest import did_you_mean
 from harness.model.results import ScenarioResult, SuiteResult, overall
 from harness.model.words import Verdict
 from harness.output import told_of_crash
@@ -33,9 +34,24 @@ def load(run: Path) -> SuiteResult:
     try:
         return _loaded(run, SUITE)
     except FileNotFoundError as problem:
-        raise UsageError(f"{run}: expected a results folder with {SUITE}, found none") from problem
+        raise UsageError(
+            f"{near(run)}: expected a results folder with {SUITE}, found {_instead(run)}"
+        ) from problem
+    except NotADirectoryError as problem:
+        raise UsageError(f"{near(run)}: expected a results folder with {SUITE}, found a file") from problem
     except (OSError, ValueError) as problem:
         raise UsageError(f"{run / SUITE}: cannot be read: {_told(problem)}") from problem
+
+
+def _instead(run: Path) -> str:
+    """What lies where a suite was expected, and which folder may have been meant."""
+    try:
+        if not run.is_dir():
+            return f"no such folder{did_you_mean(run.name, [one.name for one in folders_in(run.parent)])}"
+        below = [one for one in folders_in(run) if is_file(one / SUITE)]
+    except OSError:  # one that may not be looked into
+        return "none"
+    return "none" + (f"; {near(below[-1])} is one" if below else "; `failover-kit run` makes one")
 
 
 def _loaded(run: Path, name: str) -> SuiteResult:

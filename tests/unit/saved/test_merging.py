@@ -95,7 +95,7 @@ def test_one_part_is_nothing_to_merge(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"two or more folders of results, found one: \S+/a"):
         merge([part(tmp_path / "a", *seeded(1))], tmp_path / "out")
     for given in ([tmp_path / "a", tmp_path / "nowhere"], [tmp_path / "nowhere"]):
-        with pytest.raises(UsageError, match=r"nowhere: expected a results folder .* found none"):
+        with pytest.raises(UsageError, match=r"nowhere: expected a results folder .* found no such folder"):
             merge(given, tmp_path / "out")
 
 

@@ -647,6 +647,28 @@ def test_why_of_nobody_is_a_usage_error(tmp_path: Path) -> None:
         saved.why(tmp_path / "nowhere", "zz")
 
 
+def test_a_suite_that_is_not_there_is_refused_with_what_may_be_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder above it, a name that is misspelt, a file."""
+    monkeypatch.chdir(tmp_path)
+    saved_suite(tmp_path / "runs" / "20260101-000000-core-000001")
+    Path("file").write_text("")
+    Path("empty").mkdir()
+    for given, found in (
+        (
+            "runs",
+            "runs: expected a results folder with suite.msgpack, found none; runs/20260101-000000-core-000001 is",
+        ),
+        ("runz", "found no such folder; did you mean 'runs'?"),
+        ("file", "file: expected a results folder with suite.msgpack, found a file"),
+        ("empty", "found none; `failover-kit run` makes one"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            saved.load(Path(given))
+        assert found in str(refused.value)
+
+
 def results(out: Path, count: int) -> list[Path]:
     return [saved_suite(out / f"2026010{number}-000000-core-{number:06x}") for number in range(1, count + 1)]
 
