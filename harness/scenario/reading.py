@@ -208,6 +208,11 @@ def _deployment_at(given: tree.Node, overrides: Sequence[str]) -> Deployment:
             f"{tree.place(given)}: expected a deployment file, found a scenario; write what is below its "
             "'deployment' into a file of its own, with 'deployment: 1' and a 'name' above it"
         )
+    if _first_key(given) == "deployment" and isinstance(given.value[0][1], tree.Mapping):
+        raise UsageError(
+            f"{tree.place(given)}: expected 'deployment: 1' as the first key, found a mapping there, as in a "
+            "scenario; write 'deployment: 1', and what is below 'deployment' in lines of its own beside it"
+        )
     root = apply(given, overrides)
     problems = Problems()
     version = Field(key="deployment", reader=VERSION, required=True, help="format version: deployment: 1")
@@ -311,6 +316,7 @@ def load_live_fault(text: str, number: int, scenario: Scenario, vocabulary: Voca
 
 
 def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problems) -> Scenario:
+    _check_no_matrix(root)
     _check_first_key(root, problems)
     fields = scenario_fields(vocabulary)
     of_workload = [field.key for field in workload_fields(vocabulary)]
@@ -382,6 +388,16 @@ def _check_no_deployment_file(root: tree.Node) -> None:
                 f"{tree.place(root)}: expected a scenario, found a deployment file; "
                 "give it with --deployment (make: DEPLOYMENT=)"
             )
+
+
+def _check_no_matrix(root: tree.Node) -> None:
+    """Of a matrix whose first key is another one, and of a matrix where only a scenario can be."""
+    if not isinstance(root, tree.Mapping):
+        return
+    keys = {str(key.value) for key, _ in root.value}
+    if {"matrix", "scenarios"} <= keys and "scenario" not in keys:
+        first = "" if _first_key(root) == "matrix" else ", whose first key must be 'matrix: 1'"
+        raise UsageError(f"{tree.place(root)}: expected a scenario, found a matrix{first}")
 
 
 def _first_key(root: tree.Mapping) -> object:

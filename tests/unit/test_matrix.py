@@ -245,3 +245,23 @@ def test_what_a_matrix_names_and_nobody_finds_is_said_with_its_line(
         f"m.yaml:{len(text.splitlines())}: deployments.1: expected a deployment file"
     )
     assert "found no 'ous.yaml' there; did you mean 'ours.yaml'?" in deployment
+
+
+def test_a_matrix_that_begins_with_another_key_is_called_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no scenario with a dozen mistakes."""
+    write("name: x\nmatrix: 1\nscenarios: [sentinel/01]\n")
+    assert main(["plan", "--backend", "process", "m.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert "m.yaml:1: expected a scenario, found a matrix, whose first key must be 'matrix: 1'" in said
+    assert "unknown key" not in said
+
+
+def test_a_deployment_file_in_the_form_of_a_scenario_is_refused_with_the_cure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its keys are not below `deployment`."""
+    write("deployment: {topology: {kind: sentinel}}\n", "ours.yaml")
+    assert main(["plan", "--backend", "process", "sentinel/01", "ours.yaml"]) == 2
+    assert (
+        "ours.yaml:1: expected 'deployment: 1' as the first key, found a mapping" in capsys.readouterr().err
+    )
