@@ -496,7 +496,7 @@ def _share(text: str) -> float:
 
 def _minutes(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,4}(?:\.[0-9]{1,2})?", text) or not float(text):
-        raise argparse.ArgumentTypeError(f"expected minutes, such as 10 or 0.5, found {text[:40]!r}")
+        raise argparse.ArgumentTypeError(f"expected minutes above 0, such as 10 or 0.5, found {text[:40]!r}")
     return float(text)
 
 
