@@ -127,8 +127,11 @@ def _check_shards(suites: Sequence[SuiteResult]) -> None:
 def _check_comparable(suites: Sequence[SuiteResult]) -> None:
     _check_shards(suites)
     for name, of in _ALIKE:
-        if len(values := {of(suite) for suite in suites}) > 1:
-            raise UsageError(f"merge: expected one {name}, found {' and '.join(sorted(values)) or 'none'}")
+        if len(values := {of(suite): near(Path(suite.directory)) for suite in suites}) > 1:
+            found = " and ".join(f"{value or 'none'} ({values[value]})" for value in sorted(values))
+            raise UsageError(
+                f"merge: expected one {name}, found {found}; `failover-kit compare` takes two such results"
+            )
     if len(matrices := {suite.matrix: suite for suite in suites if suite.matrix}) > 1:
         names = [near(Path(suite.directory)) for suite in matrices.values()]
         raise UsageError(
@@ -144,9 +147,10 @@ def _check_comparable(suites: Sequence[SuiteResult]) -> None:
         )
     key, times = Counter(one.key for one in runs).most_common(1)[0]
     if times > 1:
+        having = [near(Path(suite.directory)) for suite in suites for one in suite.results if one.key == key]
         raise UsageError(
-            f"merge: expected each run once, found {key.scenario} with seed {key.seed} {times} times: "
-            "give other repeats another --seed"
+            f"merge: expected each run once, found {key.scenario} with seed {key.seed} {times} times, in "
+            f"{' and '.join(having)}: name each folder once, and give other repeats another --seed"
         )
 
 
