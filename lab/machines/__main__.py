@@ -34,7 +34,7 @@ TESTS = tuple(
 
 
 def main() -> int:
-    parser = Parser(prog="python -m lab.machines", description=__doc__)
+    parser = Parser(prog="python -m lab.machines", description=__doc__, passes_on=True)
     parser.add_argument("--engines", type=int, choices=(2, 3), default=3, help="how many (default: 3)")
     parser.add_argument(
         "--without-kit-image", action="store_true", help="do not build it; tests that need it are skipped"
