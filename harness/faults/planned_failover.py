@@ -79,7 +79,7 @@ class PlannedFailover:
         if form in _OF_A_CLUSTER:
             return f"SENTINEL FAILOVER has no such form; {form!r} is for a cluster"
         engine = plan.scenario.deployment.engine or ""
-        if form == _COORDINATED and engine.startswith("redis"):
+        if form == _COORDINATED and not _coordinates(engine):
             return f"SENTINEL FAILOVER is coordinated in Valkey 9.0 and later, and not in {engine}"
         return None
 
@@ -93,6 +93,12 @@ class PlannedFailover:
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         return None
+
+
+def _coordinates(engine: str) -> bool:
+    """Whether its SENTINEL FAILOVER takes that word; without a name or a version nobody knows."""
+    name, _, version = engine.partition("-")
+    return name != "redis" and (not version or int(version.partition(".")[0]) >= 9)
 
 
 def _by_sentinel(old: str, form: str, scene: FaultScene) -> Effect:

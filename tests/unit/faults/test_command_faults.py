@@ -648,6 +648,7 @@ def of_engine(engine: str) -> Plan:
         ("slow readers", {"readers": 101}, make_plan(), "expected 1 to 100"),
         ("fill", {}, make_plan(), "no maxmemory"),
         ("planned failover", {"form": "coordinated"}, of_engine(REDIS), "Valkey 9.0 and later"),
+        ("planned failover", {"form": "coordinated"}, of_engine("valkey-8.1"), "Valkey 9.0 and later"),
         ("planned failover", {"form": "coordinated"}, make_plan(TopologyKind.CLUSTER), "by default"),
     ],
 )
@@ -662,6 +663,7 @@ def test_coordinated_failover_fits_valkey() -> None:
     """And deployments that name no engine."""
     asked = step("planned failover", options={"form": "coordinated"})
     assert FAULTS["planned failover"].fits(asked, of_engine(VALKEY), MACHINE) is None
+    assert FAULTS["planned failover"].fits(asked, of_engine("valkey-10.0"), MACHINE) is None
     assert FAULTS["planned failover"].fits(asked, make_plan(), MACHINE) is None
 
 
