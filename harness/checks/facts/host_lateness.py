@@ -93,6 +93,12 @@ class Lateness:
         return late_s + _most_handed_over(self.node_waits, bound_s + late_s)
 
     @property
+    def most_s(self) -> float:
+        """By how much it may have lengthened anything, however long that took."""
+        recorded = (self.delays_s, self.behind_s, self.waits, self.node_waits)
+        return self.within_s(float(max(map(len, recorded))))
+
+    @property
     def of_nodes(self) -> Lateness:
         """What it may have done to the nodes among themselves. A loop that is behind holds up what passes
         through it, which is the clients' traffic; what nodes do it sees later by a delay, and no more."""

@@ -91,13 +91,9 @@ def _loss_budgets(history: History) -> tuple[LossBudget, ...]:
         mine = _of_fault(step, event, hits, zero_us)
         found += mine
         if Trait.CAUSES_FAILOVER in step.traits:
-            explained |= {
-                taken
-                for hit, budget in zip(
-                    hits, mine, strict=False
-                )  # one for all without a rule, or later ones besides
-                if (taken := _explained(hit, budget)) is not None
-            }
+            # One budget for all, where there is no rule; behind those of the nodes, what may be lost later.
+            pairs = zip(hits, mine, strict=False)
+            explained |= {taken for hit, one in pairs if (taken := _explained(hit, one)) is not None}
     found += _unasked(facts, explained, zero_us)
     return tuple(found)
 
@@ -151,12 +147,14 @@ def _over(facts: Facts, losses: Iterable[Finding], budgets: Sequence[LossBudget]
         return []
     zero_us, error_s = facts.landmarks.zero_us, _error_s(facts)
     machine = lateness(facts).of_nodes
+    most_s = machine.most_s  # of many writes, few are near enough to ask for more
     found = []
     for lost in losses:
         t_s = ((lost.t_us or 0) - zero_us) / 1e6
         by_s, _ = _nearest(t_s, lost.node, budgets, error_s)
         if by_s > 0:
-            excused = (_excuse(machine, t_s, lost.node, one, error_s) for one in budgets)
+            near = budgets if by_s < most_s else ()
+            excused = (_excuse(machine, t_s, lost.node, one, error_s) for one in near)
             found.append(Over(lost=lost, by_s=by_s, excuse=next(filter(None, excused), "")))
     return found
 

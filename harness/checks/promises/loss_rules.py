@@ -403,7 +403,7 @@ def _unless_replaced(hit: Hit, kept: Allowed, what: str) -> Allowed:
     if hit.in_cluster:
         if kept.until_us is None:
             return kept  # what costs nothing leaves the failover a budget of its own
-        late = _cluster_rule(hit, taken.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, taken, what))
+        late = _heard_in_cluster(hit, taken, what)
     else:
         late = _demoted_after(hit, taken.by_us, f"{what} to {taken.node}")
     if kept.since_us is None:
@@ -505,9 +505,11 @@ def _cluster_rule(hit: Hit, start_us: float, usual_s: float, before: str = "") -
     return _after(start_us, hit, 1.5 * timeout_s + CLUSTER_SLACK_S, usual_s, before + formula)
 
 
-def _until_replaced(hit: Hit, taken: Owner, what: str = "its late failover") -> str:
-    """What comes before a formula that counts from then."""
-    return f"{seconds_text((taken.by_us - hit.event.t_us) / 1e6)} until {what} to {taken.node} + "
+def _heard_in_cluster(hit: Hit, taken: Owner, what: str = "its late failover") -> Allowed:
+    """Until a node of a cluster that is there again when it is replaced hears of that."""
+    replaced_s = (taken.by_us - hit.event.t_us) / 1e6
+    before = f"{seconds_text(replaced_s)} until {what} to {taken.node} + "
+    return _cluster_rule(hit, taken.by_us, HANDED_OVER_USUALLY_S, before)
 
 
 def _min_replicas(hit: Hit) -> Allowed | None:
@@ -540,7 +542,7 @@ def _apart(hit: Hit, guard: Allowed | None = None) -> Allowed:
     if hit.in_cluster:
         stops.append(_cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s))
         if late is not None:
-            heard = _cluster_rule(hit, late.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, late))
+            heard = _heard_in_cluster(hit, late)
     elif not hit.guarded:
         return Allowed(f"no replica can take the place of {hit.node.name}")
     elif hit.ended_us is not None:
@@ -579,7 +581,7 @@ def _paused(hit: Hit) -> Allowed:
             return _not_replaced(hit)
         return _demoted_after(hit, max(ended_us, taken.by_us), "it was resumed")
     if (late := hit.late) is not None:
-        return _cluster_rule(hit, late.by_us, HANDED_OVER_USUALLY_S, _until_replaced(hit, late))
+        return _heard_in_cluster(hit, late)
     paused_s = (ended_us - hit.event.t_us) / 1e6
     return _cluster_rule(hit, ended_us, CLUSTER_SLACK_S, f"{seconds_text(paused_s)} until it was resumed + ")
 
