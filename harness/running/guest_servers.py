@@ -93,10 +93,12 @@ def filling(topology: Topology) -> Fill:
     """How placeholders of a guest file are filled."""
     known = variables(topology)
 
-    def fill(text: str, at: Address) -> str:
-        own = {"{HOST}": at.host, "{PORT}": str(at.port), "{PYTHON}": sys.executable}
-        for placeholder, value in own.items():
-            text = text.replace(placeholder, value)
-        return filled(text, known)
+    return lambda text, at: filled(at_address(text, at), known)
 
-    return fill
+
+def at_address(text: str, at: Address) -> str:
+    """The placeholders of a guest file that need no topology."""
+    own = {"{HOST}": at.host, "{PORT}": str(at.port), "{PYTHON}": sys.executable}
+    for placeholder, value in own.items():
+        text = text.replace(placeholder, value)
+    return text

@@ -8,11 +8,12 @@ a mistake in it is still recognised. Trap: the name decides only where the conte
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
+from harness.errors import UsageError
 from harness.model.directive_table import LEFT_OUT, PASSED, TODAYS_SPELLING
+from harness.scenario.source import CONF_MAX, text_of
 
 
 class FileKind(StrEnum):
@@ -42,7 +43,7 @@ LINTED = (
 )
 """What `lint` reads."""
 
-_USE: Mapping[FileKind, str] = {
+_USE: dict[FileKind, str] = {
     FileKind.REDIS_CONF: (
         "name it in the 'topology' of a deployment file, as 'redis_conf: {0}'; "
         "to check it: failover-kit lint {0}"
@@ -73,6 +74,14 @@ _USE: Mapping[FileKind, str] = {
     ),
 }
 
+_USE_BESIDE_A_GUEST: dict[FileKind, str] = {
+    FileKind.SCENARIO: (
+        "to run it: failover-kit run {0}; the guest file is the one that its 'deployment' names as 'guest'"
+    ),
+    FileKind.DEPLOYMENT: "to try a guest file beside it: failover-kit guest check guest.yaml --beside {0}",
+}
+"""Where a guest file was expected."""
+
 _FIRST_KEYS = {
     "scenario": FileKind.SCENARIO,
     "deployment": FileKind.DEPLOYMENT,
@@ -100,10 +109,22 @@ def kind_of(text: str, name: str = "") -> FileKind:
     return found or _BY_NAME.get(PurePath(name).name.lower(), FileKind.OTHER)
 
 
-def use_of(kind: FileKind, file: str) -> str:
-    """What somebody can do with a file of this kind, who gave it in the place of a scenario or a deployment;
-    empty: nothing that the kit knows of."""
-    return _USE.get(kind, "").format(file)
+def use_of(kind: FileKind, file: str, *, expected: FileKind = FileKind.SCENARIO) -> str:
+    """What somebody can do with a file of this kind, who gave it in the place of another one; empty: nothing
+    that the kit knows of."""
+    uses = _USE | _USE_BESIDE_A_GUEST if expected is FileKind.GUEST else _USE
+    return uses.get(kind, "").format(file)
+
+
+def check_kind(path: Path, expected: FileKind) -> None:
+    """A file that is something else altogether has a dozen mistakes and one cure.
+
+    Raises:
+        UsageError: what it is, and what can be done with it.
+    """
+    kind = kind_of(text_of(path, at_most=CONF_MAX), path.name)
+    if kind is not expected and (use := use_of(kind, str(path), expected=expected)):
+        raise UsageError(f"{path}:1: expected {expected}, found {kind}: {use}")
 
 
 def _yaml(lines: list[str]) -> FileKind | None:

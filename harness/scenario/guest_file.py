@@ -32,8 +32,9 @@ from harness.model.guest import (
 )
 from harness.model.nearest import did_you_mean
 from harness.scenario import tree
+from harness.scenario.file_kind import FileKind, check_kind
 from harness.scenario.hosts import HOST
-from harness.scenario.problems import Problems
+from harness.scenario.problems import Problems, check_first_key
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import (
     INVALID,
@@ -54,6 +55,7 @@ _SHOWN_AT_THE_START = ("HOST", "PORT", "PYTHON", "REDIS_URL")
 AT_THE_START = re.compile(r"HOST|PORT|PYTHON|(?:REDIS|FAILOVER)_[A-Z_]+")
 """Words in braces that `start` and `environment` may have. Of the REDIS_ ones, those of the topology."""
 
+_PORT_GIVEN = "{PORT}"
 _BRACED = re.compile(r"\{([A-Za-z_]+)\}")
 _STATUS_FIRST, _STATUS_LAST = 100, 599
 _PORTS = 65_536
@@ -387,8 +389,10 @@ def load_guest(path: Path) -> Guest:
     Raises:
         UsageError: everything that is wrong, one line each.
     """
+    check_kind(path, FileKind.GUEST)
     root = tree.compose_file(path)
     problems = Problems()
+    check_first_key(root, "guest", problems)
     values = read_table(root, "", GUEST_FIELDS, problems)
     _check(root, values, problems)
     problems.raise_if_any()
@@ -401,6 +405,7 @@ def _check(root: tree.Node, values: Mapping[str, Any], problems: Problems) -> No
     if values.get("start") == ():
         problems.add(root, "start", "expected a program and its arguments, found nothing")
     _check_who_runs_it(root, values, problems)
+    _check_port(root, values, problems)
     recipes: Mapping[str, Recipe] = values.get("recipes", {})
     if "recipes" not in values:
         return
@@ -433,6 +438,22 @@ def _check_who_runs_it(root: tree.Node, values: Mapping[str, Any], problems: Pro
     if way != RunAs.ADDRESS and "environment_file" in values:
         problems.add(
             root, "environment_file", "expected 'address' beside it: the kit starts this application"
+        )
+
+
+def _check_port(root: tree.Node, values: Mapping[str, Any], problems: Problems) -> None:
+    """The kit gives each web server a port. An application that never hears of it listens elsewhere."""
+    if not values.get("start"):
+        return
+    told = (*values["start"], *values.get("environment", {}).values())
+    if not any(_PORT_GIVEN in text for text in told):
+        (node,) = (value for key, value in root.value if key.value == "start")
+        problems.add(
+            node,
+            "start",
+            f"expected {_PORT_GIVEN} in it, the port at which this web server is to listen, found none; for "
+            "an application that reads it from the variable PORT, write environment: "
+            f'{{PORT: "{_PORT_GIVEN}"}}',
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from harness.errors import UsageError
 from harness.model.nearest import did_you_mean
-from harness.scenario.tree import Node, found, place, shortened
+from harness.scenario.tree import Mapping, Node, found, place, shortened
 
 LONGEST = 1000
 """Letters of one message."""
@@ -54,3 +54,20 @@ def choices(word: str, legal: Iterable[str]) -> str:
     """`; did you mean 'x'? legal: x, y, z`."""
     words = list(dict.fromkeys(map(str, legal)))
     return f"{did_you_mean(shortened(word), words)}; legal: {', '.join(words)}"
+
+
+def check_first_key(root: Node, expected: str, problems: Problems) -> None:
+    """The first key says what kind of file it is.
+
+    Raises:
+        UsageError: it is nowhere in the file, so that nothing else that is wrong counts.
+    """
+    keys = [key for key, _ in root.value] if isinstance(root, Mapping) else []
+    if keys and keys[0].value != expected:
+        problems.add(
+            keys[0],
+            "",
+            f"expected '{expected}: 1' as the first key, found {shortened(str(keys[0].value))!r}",
+        )
+        if expected not in [key.value for key in keys]:
+            problems.raise_if_any()

@@ -14,9 +14,9 @@ from harness.scenario import tree
 from harness.scenario.deployment import deployment_schema, read_deployment
 from harness.scenario.expectations import read_expectations
 from harness.scenario.faults import read_fault, read_faults
-from harness.scenario.file_kind import FileKind, kind_of, use_of
+from harness.scenario.file_kind import FileKind, check_kind, kind_of
 from harness.scenario.overrides import apply, with_engine
-from harness.scenario.problems import Problems
+from harness.scenario.problems import Problems, check_first_key
 from harness.scenario.project import has_project, of_compose_file, read_project
 from harness.scenario.source import CONF_MAX, text_of
 from harness.scenario.surroundings import Surroundings
@@ -124,7 +124,8 @@ def load(
     Raises:
         UsageError: everything that is wrong, one line each.
     """
-    root = _composed(path, "a scenario")
+    check_kind(path, FileKind.SCENARIO)
+    root = tree.compose_file(path)
     _check_no_deployment_file(root)
     overrides = with_engine(overrides, engine)
     elsewhere = [text for text in overrides if deployment is not None and text.startswith("deployment.")]
@@ -174,7 +175,8 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     """
     if kind_of(text_of(path, at_most=CONF_MAX), path.name) is FileKind.COMPOSE:
         return replace(of_compose_file(path), file=str(path))
-    root = _composed(path, "a deployment file")
+    check_kind(path, FileKind.DEPLOYMENT)
+    root = tree.compose_file(path)
     if has_project(root):
         return replace(_project_at(root, path, overrides), file=str(path))
     return replace(_deployment_at(root, overrides), file=str(path))
@@ -187,14 +189,6 @@ def _project_at(given: tree.Node, path: Path, overrides: Sequence[str]) -> Deplo
     deployment = read_project(root, path, problems, extra=(version,))
     problems.raise_if_any()
     return deployment
-
-
-def _composed(path: Path, expected: str) -> tree.Node:
-    """The tree of a file; one that is something else altogether is answered with what can be done with it."""
-    kind = kind_of(text_of(path, at_most=CONF_MAX), path.name)
-    if use := use_of(kind, str(path)):
-        raise UsageError(f"{path}:1: expected {expected}, found {kind}: {use}")
-    return tree.compose_file(path)
 
 
 def _deployment_at(given: tree.Node, overrides: Sequence[str]) -> Deployment:
@@ -317,7 +311,7 @@ def load_live_fault(text: str, number: int, scenario: Scenario, vocabulary: Voca
 
 def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problems) -> Scenario:
     _check_no_matrix(root)
-    _check_first_key(root, problems)
+    check_first_key(root, "scenario", problems)
     fields = scenario_fields(vocabulary)
     of_workload = [field.key for field in workload_fields(vocabulary)]
     below = dict.fromkeys(of_workload, "a key of 'workload': indent it below that")
@@ -372,11 +366,6 @@ _WEAKNESS_UNSEEN = (
     "a weakness passes when it is shown, and no expectation demands that: add one, "
     'such as lost-session: "> 0"'
 )
-
-
-def _check_first_key(root: tree.Node, problems: Problems) -> None:
-    if isinstance(root, tree.Mapping) and root.value and root.value[0][0].value != "scenario":
-        problems.add(root.value[0][0], "", "expected 'scenario: 1' as the first key")
 
 
 def _check_no_deployment_file(root: tree.Node) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from harness.model.records import (
 from harness.model.scenario import Workload
 from harness.model.seams import Address, Topology
 from harness.model.words import NodeRole, Outcome, Phase, TopologyKind
+from harness.running.guest_servers import at_address
 from harness.scenario import load_guest
 from harness.sessions.engine import LoadEngine
 from harness.topology.process.web_process import WebProcess
@@ -113,7 +113,7 @@ async def _driven(  # noqa: PLR0917 - all that one run is made of
         guest,
         {WEB: process},
         environment={"BUG": bug, "STORE_PORT": str(door.sockets[0].getsockname()[1])},
-        fill=lambda text, _: text.replace("{PYTHON}", sys.executable),
+        fill=at_address,
         record=written.append,
         clock=clock,
         shut_for_s=SHUT_FOR_S,

@@ -26,6 +26,7 @@ from harness.guests.web_server import GuestServer
 from harness.model.guest import Guest
 from harness.model.seams import Address
 from harness.model.words import Outcome
+from harness.running.guest_servers import at_address
 from harness.scenario import load_guest
 from harness.topology.base.processes import ProcessIdentity, alive, identity, stopped
 from harness.topology.docker import backend as docker
@@ -105,7 +106,7 @@ async def paused_and_resumed(process: WebProcess) -> tuple[bool, int]:
         replace(load_guest(GUEST), timeout_s=60.0),
         {"web-1": process},
         environment={},
-        fill=lambda text, _: text.replace("{PYTHON}", sys.executable),
+        fill=at_address,
         record=lambda _: None,
         clock=RunClock(),
     )
@@ -213,7 +214,8 @@ def misfit(folder: Path, why: str, csrf: str = "") -> Guest:
     within = "2s" if why == "listens elsewhere" else "60s"
     (folder / "guest.yaml").write_text(
         f"guest: 1\nname: a misfit\nstart: [{sys.executable}, {ROOT / 'lab/toy_guest/misfit.py'}]\n"
-        f"environment: {{MISFIT: {why}}}\nready: {{get: /health, within: {within}}}\n{waits}\ncookie: sid\n"
+        f'environment: {{MISFIT: {why}, PORT: "{{PORT}}"}}\n'
+        f"ready: {{get: /health, within: {within}}}\n{waits}\ncookie: sid\n"
         'behaviours:\n  log-in: {post: /login, form: {user: "{user}", csrf: "{csrf}"}' + csrf + "}\n"
         "  read: {get: /me, user: {json: user}}\n"
     )
@@ -223,7 +225,7 @@ def misfit(folder: Path, why: str, csrf: str = "") -> Guest:
 async def understood(guest: Guest, folder: Path) -> Walk:
     process = process_of(folder, {})
     client = Client(RunClock(), timeout_s=guest.timeout_s)
-    server = GuestServer("web-1", process, guest, {"PATH": os.environ["PATH"]}, lambda text, _: text)
+    server = GuestServer("web-1", process, guest, {"PATH": os.environ["PATH"]}, at_address)
     try:
         await server.start()
         await server.serves(client)

@@ -108,12 +108,39 @@ def test_a_guest_file_says_how_it_is_talked_to(tmp_path: Path) -> None:
         ("cookie: sid", "back_door: {key: sess}", "it has {id} or {id_sha256} where the id of the session is"),
         ("cookie: sid", "back_door: {key: 's:{id}'}\ntoken: {json: t}", "expected sessions that are kept by cookie"),
         ("cookie: sid", "connections: 0", "connections: expected"),
+        ("guest: 1\n", "cookie: a\nguest: 1\n", "guest.yaml:1: expected 'guest: 1' as the first key, found 'cookie'"),
+        (f"guest: 1\nname: a shop\n{START}", f"guest: 1\nname: a shop\n{START.replace('PORT', 'HOST')}",
+         "guest.yaml:3: start: expected {PORT} in it, the port at which this web server is to listen, found none; for"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, old: str, new: str, said: str) -> None:
     """Where, what was expected, what was found."""
     assert old in GUEST
     assert said in problem_of(tmp_path, GUEST.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GUEST.replace("guest: 1\n", ""), "expected 'guest: 1' as the first key, found 'name'"),
+        (GUEST.replace("guest: 1", "gest: 1"), "expected 'guest: 1' as the first key, found 'gest'"),
+        (SCENARIO, "expected a guest file, found a scenario: to run it: failover-kit run guest.yaml; the guest file is"),
+        ("deployment: 1\n", "found a deployment file: to try a guest file beside it: failover-kit guest check guest.yaml"),
+        ("services: {shop: {}}\n", "expected a guest file, found a Compose project: to run it under faults: failover-kit"),
+    ],
+)  # fmt: skip
+def test_another_kind_of_file_is_answered_with_one_line(tmp_path: Path, text: str, said: str) -> None:
+    """What it is, and what it is good for; its unknown keys are nobody's mistake."""
+    (line,) = problem_of(tmp_path, text).splitlines()
+    assert line.startswith("guest.yaml:1: expected ")
+    assert said in line
+
+
+def test_an_application_may_hear_of_its_port_from_a_variable(tmp_path: Path) -> None:
+    """What you run yourself listens where you say, so the file need not name it."""
+    bare = GUEST.replace('"{HOST}:{PORT}"', '"{HOST}"')
+    assert load_guest(write(tmp_path, bare.replace("environment: {", 'environment: {P: "{PORT}", '))).start
+    assert load_guest(write(tmp_path, ALONE.replace("WAY", "address: 127.0.0.1:80"))).addresses
 
 
 def test_a_deployment_names_a_guest_from_its_own_folder(tmp_path: Path) -> None:
@@ -149,7 +176,7 @@ def test_a_plan_says_what_a_guest_cannot_do(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("way", "run_as", "backend", "described"),
     [
-        ("start: [serve, now]", RunAs.PROCESS, BackendKind.PROCESS, "serve now"),
+        ('start: [serve, "{PORT}"]', RunAs.PROCESS, BackendKind.PROCESS, "serve {PORT}"),
         ("container: {image: shop, port: 80}", RunAs.CONTAINER, BackendKind.DOCKER, "a container of shop, port 80"),
         ("service: {name: shop}", RunAs.SERVICE, BackendKind.COMPOSE, "a container of the service shop, port 8000"),
         (
