@@ -60,6 +60,7 @@ class Limit(StrEnum):
     RECOVERY = "the time to recover"
     IDLE_TIMEOUT = "the idle timeout"
     LOSS_BUDGET = "the loss budget"
+    PATIENCE = "the time that a browser waits"
 
 
 class FindingTrait(StrEnum):

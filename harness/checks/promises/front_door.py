@@ -19,11 +19,18 @@ from harness.checks.facts.step_effects import Sight, State
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted
 from harness.costly import np
-from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
+from harness.model.finding_kind import FindingKind, FindingTrait, Limit, OutOf
 from harness.model.judgement import Finding
 from harness.model.records import WEB_SERVER_STUCK, Event, Operation
+from harness.model.times import FOREVER, NEVER
 from harness.model.told import NO_ANSWER
-from harness.model.words import Cause, FindingSide, Outcome, StepKind
+from harness.model.words import Cause, FindingSide, OperationKind, Outcome, StepKind
+
+NOTICED_WITHIN_US = 1_000_000
+"""The kit looks whether a process has ended a few times a second; its requests ended before."""
+REQUESTS_SHOWN = 3
+"""Of the users of a web server that ended, or let nobody in."""
+_FAILED = frozenset({Outcome.UNKNOWN, Outcome.REJECTED})
 
 COOKIE_DELETED = FindingKind(
     name="cookie-deleted",
@@ -59,6 +66,7 @@ HUNG_REQUEST = FindingKind(
     out_of=OutOf.READS,
     of_guest=True,
     traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.TIMED, FindingTrait.SURE_AT_THE_END),
+    limit=Limit.PATIENCE,
 )
 
 APP_DIED = FindingKind(
@@ -146,7 +154,11 @@ def _finding(one: Operation, last_answer_us: int) -> Finding:
 
 
 def _died(timelines: Timelines) -> list[Finding]:
-    return [_death(event) for event in timelines.facts.history.events if event.name == "web-server-died"]
+    return [
+        _death(event, _unserved(timelines, event.source, since_us=event.t_us - NOTICED_WITHIN_US))
+        for event in timelines.facts.history.events
+        if event.name == "web-server-died"
+    ]
 
 
 def _stuck(timelines: Timelines) -> list[Finding]:
@@ -155,28 +167,52 @@ def _stuck(timelines: Timelines) -> list[Finding]:
     if closing is None or closing.not_recovered:
         return []
     return [
-        Finding(
-            name=NEEDS_RESTART.name,
-            side=NEEDS_RESTART.side,
-            cause=Cause.NOT_DETERMINED,
-            because=event.detail,
-            sentence=f"{event.source} let nobody in after Redis was well again; started anew it did.",
-            web_server=event.source,
-            t_us=event.t_us,
-            seen_us=event.t_us,
-        )
+        _shut(event, _unserved(timelines, event.source, until_us=event.t_us))
         for event in timelines.history.events
         if event.name == WEB_SERVER_STUCK
     ]
 
 
-def _death(event: Event) -> Finding:
+def _unserved(
+    timelines: Timelines, web_server: str, *, since_us: float = NEVER, until_us: float = FOREVER
+) -> list[Operation]:
+    """What users asked of a web server that did not do it, in the order in which it ended."""
+    table = timelines.facts.history.table
+    failed = Words(table.operations, "outcome").which(_FAILED.__contains__)
+    rows = np.flatnonzero(failed & Words(table.operations, "web_server").equal(web_server))
+    found = table.take(rows).records() if len(rows) else ()
+    ended = [one for one in found if one.done_us is not None and since_us <= one.done_us <= until_us]
+    return sorted(ended, key=lambda one: one.done_us or 0)
+
+
+def _shut(event: Event, unserved: Sequence[Operation]) -> Finding:
+    log_ins = [one for one in unserved if one.kind is OperationKind.LOGIN][-REQUESTS_SHOWN:]
+    whom = f"; {log_ins[-1].user} tried last to log in there" if log_ins else ""
+    return Finding(
+        name=NEEDS_RESTART.name,
+        side=NEEDS_RESTART.side,
+        cause=Cause.NOT_DETERMINED,
+        because=event.detail,
+        sentence=f"{event.source} let nobody in after Redis was well again; started anew it did{whom}.",
+        operations=tuple(one.id for one in log_ins),
+        web_server=event.source,
+        t_us=event.t_us,
+        seen_us=event.t_us,
+    )
+
+
+def _death(event: Event, unserved: Sequence[Operation]) -> Finding:
+    first = unserved[:REQUESTS_SHOWN]
+    whom = (
+        f"; the first user without an answer was {first[0].user}, with {first[0].behaviour}" if first else ""
+    )
     return Finding(
         name=APP_DIED.name,
         side=APP_DIED.side,
         cause=Cause.NOT_DETERMINED,
         because=event.detail,
-        sentence=f"{event.source} ended without the kit's doing: {event.detail.partition(';')[0]}.",
+        sentence=f"{event.source} ended without the kit's doing: {event.detail.partition(';')[0]}{whom}.",
+        operations=tuple(one.id for one in first),
         web_server=event.source,
         t_us=event.t_us,
         seen_us=event.t_us,

@@ -22,7 +22,7 @@ from harness.model.finding_kind import Limit, Need
 from harness.model.history import History
 from harness.model.judgement import Finding, SessionCounts
 from harness.model.measures import not_looked_for
-from harness.model.scenario import FaultStep
+from harness.model.scenario import FaultStep, Scenario
 from harness.model.words import NodePurpose, Outcome, Phase
 
 UNWATCHED_S = 2.0
@@ -119,13 +119,19 @@ def weigh(
         gaps=tuple(gaps),
         lateness=replace(lateness(facts), bound_s=tightest_bound_s(facts)),
         without=_not_recorded(history),
-        limits_s={
-            Limit.RECOVERY: scenario.settle_within_s,
-            Limit.IDLE_TIMEOUT: scenario.workload.ends_unused_s,
-        },
+        limits_s=_limits_s(scenario),
         lasted_s=_lasted_s(facts),
         excused={Limit.LOSS_BUDGET: excuses(facts, lost_by_faults(facts, findings))},
     )
+
+
+def _limits_s(scenario: Scenario) -> dict[Limit, float]:
+    guest = scenario.deployment.guest
+    return {
+        Limit.RECOVERY: scenario.settle_within_s,
+        Limit.IDLE_TIMEOUT: scenario.workload.ends_unused_s,
+        **({} if guest is None else {Limit.PATIENCE: guest.timeout_s}),
+    }
 
 
 def _lasted_s(facts: Facts) -> dict[Limit, float]:

@@ -133,8 +133,10 @@ def hung_request() -> Past:
 
 
 def app_died() -> Past:
+    """While it showed ann a page."""
     past = GuestPast()
-    past.log_in("ann", 1.0)
+    ann = past.log_in("ann", 1.0)
+    past.read(ann, 1.9, outcome="unknown", executed=False)
     past.event("web-server-died", 2.0, source="web-1", detail="its process ended with status 3")
     return past
 
@@ -143,6 +145,8 @@ def needs_restart() -> Past:
     """Redis is back, and web-1 lets nobody in until somebody starts it anew."""
     past = GuestPast()
     past.log_in("ann", 1.0)
+    for user, at in (("bob", 3.0), ("eve", 4.0)):
+        past.log_in(user, at, outcome="unknown", executed=False)
     past.event("web-server-stuck", 5.0, source="web-1", detail="for 10 s log-ins ended so: answered 500")
     return past
 

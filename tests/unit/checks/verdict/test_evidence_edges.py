@@ -25,6 +25,7 @@ from harness.model.records import AuditSummary, ClockPair, Closing, Event
 from harness.model.words import OperationKind, Outcome
 from lab.records import us
 from tests.builders_metrics import END_S, healthy, outline
+from tests.unit.checks.stories import guests
 
 FINE = SessionCounts(total=300, at_risk=200, intact=200)
 
@@ -270,3 +271,12 @@ def test_delay_is_held_against_the_findings_own_limit() -> None:
         Limit.RECOVERY: history.plan.scenario.settle_within_s,
         Limit.IDLE_TIMEOUT: history.plan.scenario.workload.idle_timeout_s,
     }
+
+
+@pytest.mark.parametrize(("late_s", "decided"), [(0.2, True), (1.2, True), (1.3, False)])
+def test_a_request_that_hung_is_held_against_what_its_browser_waits(late_s: float, decided: bool) -> None:
+    """Of ten seconds a machine that was late by a fifth of one took nothing that counts."""
+    found = weigh(facts_of(guests.hung_request().history()), FINE)
+    late = replace(found, lateness=Lateness(delays_s=(late_s,)))
+    said = f"delayed by {1000 * late_s:.0f} ms, which is too much to judge a limit of 10 s"
+    assert late.about_delays("hung-request") == (() if decided else (said,))
