@@ -1,8 +1,9 @@
 <?php
 // PHP's own sessions in Redis. STORE chooses who keeps them: phpredis by its session handler, as its README
 // sets it up, or predis by Predis\Session\Handler. With STRICT the application looks whether the session could
-// be read and written, and answers 503 where it could not: PHP itself goes on with an empty one. With TUNED predis
-// asks Sentinel ten times a second, waits for half a second, and reads at the primary.
+// be read and written, and answers 503 where it could not: PHP itself goes on with an empty one. With PERSISTENT
+// phpredis keeps its connections between requests, with PATIENT it has the time-outs that it has by default. With
+// TUNED predis asks Sentinel ten times a second, waits for half a second, and reads at the primary.
 
 $sentinels = array_filter(explode(',', getenv('REDIS_SENTINELS') ?: ''));
 $strict = getenv('STRICT') !== false;
@@ -14,9 +15,10 @@ function phpredis(array $sentinels): void
         [$host, $port] = primary($sentinels) ?? ['127.0.0.1', 1];
     }
     ini_set('session.save_handler', 'redis');
-    ini_set('session.save_path', "tcp://$host:$port?" . http_build_query(
-        ['auth' => $password, 'timeout' => 1, 'read_timeout' => 1, 'database' => 0]
-    ));
+    $waits = getenv('PATIENT') ? [] : ['timeout' => 1, 'read_timeout' => 1];
+    $stays = getenv('PERSISTENT') ? ['persistent' => 1] : [];
+    $how = ['auth' => $password, 'database' => 0] + $waits + $stays;
+    ini_set('session.save_path', "tcp://$host:$port?" . http_build_query($how));
 }
 
 /** The handler knows no Sentinel, so each request asks one for the primary. */
