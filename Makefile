@@ -25,7 +25,7 @@ help: ## Print this list
 	@echo
 	@echo "  Variables: BACKEND=auto|docker|process|machines  ENGINE=<name>  SUITE=smoke|core|catalogue|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
 	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
-	@echo "             REPEAT=<n>  VARY='path=value,value ...'  BUG=<report>  GUEST=<part>  CLAIM=<n>"
+	@echo "             REPEAT=<n>  VARY='path=value,value ...'  BUG=<report>  GUEST=<part>  SINCE=<day>  CLAIM=<n>"
 
 .PHONY: chaos-test
 chaos-test: setup ## Run the scenarios against real Redis topologies and report (the main job)
@@ -211,7 +211,8 @@ guests/%/node_modules/.done: guests/%/package-lock.json
 .PHONY: guests
 guests: setup guest-environments ## Each application in guests/ through each fault: what do its users see? Goes on after a stop. Forty minutes
 	@.venv/bin/python -m lab.guests --write $(call each,GUEST,--guest) $(call each,SCENARIO,--fault) \
-		$(call given,SEED,--seed) $(call given,JOBS,--jobs) $(if $(strip $(value OUT)),--into $(call quoted,OUT)/guests)
+		$(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,SINCE,--since) \
+		$(if $(strip $(value OUT)),--into $(call quoted,OUT)/guests)
 
 .PHONY: client-conformance
 client-conformance: setup ## Each client library and tested version against the table of outcomes, on real nodes; CLIENTS=redis-py-threads=6.4.0 for one

@@ -2,7 +2,8 @@
 
 The whole table takes half an hour. It can be made in pieces: `--minutes` begins nothing after so many, and
 the same command goes on with the runs in `--into`. With `--write`, a recorded cell stays where no run in
-`--into` says more. `--page` makes table and page of docs/guests.json.
+`--into` says more; with `--since`, only those that are older are run. `--page` makes table and page of
+docs/guests.json.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -31,15 +33,14 @@ from harness.presets import inventory_of
 from harness.report.write import SUITE, read_suite
 from harness.running.selection import load
 from harness.safe_files import write_file
-from harness.version import kit_version
 from lab.command import as_command
 from lab.guests import page
 from lab.guests.cures import needed, read_cures
 from lab.guests.measured import Cell, after_all, measured
-from lab.guests.rounds import Round, missing, wall_s
+from lab.guests.rounds import JOBS, LONGEST, Round, missing, wall_s
 from lab.guests.versions import versions_of
 from lab.kit_runs import kit_run
-from lab.published import encoded, today
+from lab.published import encoded
 from lab.rows import ROOT, RUNS
 
 GUESTS = ROOT / "guests"
@@ -81,8 +82,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab.guests", description=__doc__)
     parser.add_argument("--guest", action="append", help="a part or glob of a guest file; several times")
     parser.add_argument("--fault", action="append", help="a part or glob of a scenario's file; several times")
-    parser.add_argument("--jobs", type=int, default=2, help="how many runs side by side")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        help=f"how many runs side by side; default {JOBS}, and all guests of {LONGEST}, which mostly waits",
+    )
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--since",
+        type=date.fromisoformat,
+        metavar="DATE",
+        help="run only cells that docs/guests.json does not have from this day, or a later one",
+    )
     parser.add_argument("--minutes", type=float, help="begin nothing after so many; the same command goes on")
     parser.add_argument(
         "--into", type=Path, default=RUNS / "guests", help="for the runs; goes on with what is there"
@@ -131,7 +142,7 @@ def _faults() -> list[str]:
 
 def _said_of_plans(given: argparse.Namespace, wanted: Sequence[tuple[str, str]]) -> str:
     """`124 runs, by their plans about 37 min`: of those that are missing."""
-    rounds = list(missing(wanted, _known(given.into), jobs=given.jobs))
+    rounds = list(missing(wanted, _known(given), jobs=given.jobs))
     minutes = wall_s(rounds, {one.fault: _planned_s(one.fault) for one in rounds}) / 60
     return f"{sum(len(one.guests) for one in rounds)} runs, by their plans about {minutes:.0f} min"
 
@@ -146,11 +157,11 @@ def _planned_s(fault: str) -> float:
 def _measure(given: argparse.Namespace, wanted: Sequence[tuple[str, str]]) -> bool:
     """Round after round; what gave no result is tried once in each call. Whether nothing is missing."""
     clock, tried = RunClock(), set[tuple[str, str]]()
-    known = _known(given.into)
+    known = _known(given)
     while True:
         following = next(missing(wanted, known | tried, jobs=given.jobs), None)
         if following is None:
-            return set(wanted) <= {(one.guest, one.fault) for one in _cells(given.into)}
+            return set(wanted) - known <= {(one.guest, one.fault) for one in _cells(given.into)}
         if given.minutes is not None and clock.now_us() > given.minutes * 60e6:
             print(f"not complete; the same command with --into {given.into} goes on", file=sys.stderr)
             return False
@@ -169,8 +180,13 @@ def _run(given: argparse.Namespace, one: Round) -> int:
     return kit_run([*words, "--out", str(out)])
 
 
-def _known(folder: Path) -> set[tuple[str, str]]:
-    return {(one.guest, one.fault) for one in _cells(folder) if not one.why_not}
+def _known(given: argparse.Namespace) -> set[tuple[str, str]]:
+    """By the runs that are there, and by the record as far as it is new enough."""
+    recorded = _recorded() if given.since is not None else None
+    new = (
+        [one for one in recorded.cells if one.measured_on >= str(given.since)] if recorded is not None else []
+    )
+    return {(one.guest, one.fault) for one in (*_cells(given.into), *new) if not one.why_not}
 
 
 def _cells(folder: Path) -> Iterator[Cell]:
@@ -195,8 +211,11 @@ def _cells_of(suite: Path) -> tuple[int, tuple[Cell, ...]]:
     except (OSError, ValueError, KitError) as problem:
         print(f"{suite}: left out: {problem}", file=sys.stderr)
         return 0, ()
-    cells = tuple(measured(_guest_of(one), one, _history(suite, one)) for one in read.results)
-    return read.started_wall_us, cells
+    measured_on = f"{datetime.fromtimestamp(read.started_wall_us / 1e6, tz=UTC):%Y-%m-%d}"
+    cells = (measured(_guest_of(one), one, _history(suite, one)) for one in read.results)
+    return read.started_wall_us, tuple(
+        msgspec.structs.replace(one, measured_on=measured_on, kit=read.kit) for one in cells
+    )
 
 
 def _guest_of(result: ScenarioResult) -> str:
@@ -222,8 +241,6 @@ def _recorded() -> page.Table | None:
 def _table(cells: Mapping[tuple[str, str], Cell]) -> page.Table:
     ordered = [cells[guest, fault] for fault in _faults() for guest in _guests() if (guest, fault) in cells]
     return page.Table(
-        measured_on=today(),
-        kit=kit_version(),
         guests=tuple(_guest(file) for file in _guests() if any(one.guest == file for one in ordered)),
         faults=tuple(
             page.Fault(file=one, name=_said(SCENARIOS / f"{one}.yaml", "name")) for one in _faults()

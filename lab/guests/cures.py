@@ -92,7 +92,9 @@ class Proof(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def _known(self) -> bool:
-        return self.cured is not None and not self.cured.why_not and not self.bad.why_not
+        if self.cured is None or self.cured.why_not or self.bad.why_not:
+            return False
+        return self.number not in (*self.bad.undecided, *self.cured.undecided)
 
     def _grew(self, number: str) -> bool:
         before, after = _number(self.bad, number), _number(self.cured, number) if self.cured else 0.0

@@ -5,11 +5,13 @@ Users are counted, not sessions: whoever is put out three times is one user who 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from harness.checks.facts.host_lateness import lateness
 from harness.checks.facts.of_run import facts_of
 from harness.checks.promises.front_door import (
     ANONYMOUS_PAGE,
@@ -62,6 +64,15 @@ class Cell(msgspec.Struct, kw_only=True, frozen=True):
     """From the fault's effect until every kind of request worked again; None: it never did in this run."""
     seed: int = 0
     engine: str = ""
+    kit: str = ""
+    """The version of the kit that measured it."""
+    measured_on: str = ""
+    """Date, ISO 8601."""
+    late_s: float | None = None
+    """By how much this machine was late in its worst second or two, where that is too much to measure a
+    second: the times may be too long by as much. 0: it was not; None: measured before this was kept."""
+    undecided: tuple[str, ...] = ()
+    """Those of the numbers that may be this machine's doing, in part or all."""
 
     @property
     def bad(self) -> bool:
@@ -86,7 +97,8 @@ def after_all(before: Iterable[Cell], now: Iterable[Cell]) -> dict[tuple[str, st
 
 
 def measured(guest: str, result: ScenarioResult, past: History | None) -> Cell:
-    """A run that was not judged, or whose sessions were not all asked for at the end, says nothing."""
+    """A run that was not judged, or whose sessions were not all asked for at the end, says nothing. When it
+    was measured, and by which kit, is not known here."""
     fault = Path(result.file).stem
     judgement = result.judgement
     if judgement is None or past is None:
@@ -100,27 +112,37 @@ def measured(guest: str, result: ScenarioResult, past: History | None) -> Cell:
 
 def _of_users(guest: str, fault: str, result: ScenarioResult, judgement: Judgement, past: History) -> Cell:
     findings = judgement.findings
-    zero_us = facts_of(past).landmarks.zero_us
+    facts = facts_of(past)
     put_out = {one.user for one in findings if _ends(one)}
-    came_by = {one.user for one in past.operations if (one.sent_us or one.due_us) >= zero_us}
+    came_by = {one.user for one in past.operations if (one.sent_us or one.due_us) >= facts.landmarks.zero_us}
     outages = [one for one in judgement.metrics.outages if one.kind != SURVIVING and one.group != "worst"]
     worst = judgement.metrics.worst_outage
+    late = lateness(facts)
+    counted = {name: [one for one in findings if is_one(one)] for name, is_one in _COUNTED.items()}
     return Cell(
         guest=guest,
         fault=fault,
         came_by=len(came_by | put_out),
         put_out=len(put_out),
-        cookies_deleted=_count(findings, COOKIE_DELETED.name),
-        pages_for_nobody=_count(findings, COOKIE_DELETED.name, ANONYMOUS_PAGE.name),
-        got_in=len({one.session for one in findings if one.side is FindingSide.OPEN}),
-        lost=_count(findings, *having(FindingTrait.LOST_WRITE), TOLD_OK_THEN_LOST.name),
-        hung=_count(findings, HUNG_REQUEST.name),
-        restarted=_count(findings, NEEDS_RESTART.name),
+        cookies_deleted=sum(one.name == COOKIE_DELETED.name for one in findings),
+        pages_for_nobody=len(counted["pages_for_nobody"]),
+        got_in=len({one.session for one in counted["got_in"]}),
+        lost=len(counted["lost"]),
+        hung=len(counted["hung"]),
+        restarted=len(counted["restarted"]),
         errors_s=worst.duration_s.low if worst is not None else 0.0,
         back_s=back_after_s([*outages, *([worst] if worst is not None else [])]),
         seed=result.seed,
         engine=result.engine,
+        late_s=late.within_s(late.bound_s) if late.starved else 0.0,
+        undecided=tuple(name for name, those in counted.items() if _undecided(those, judgement)),
     )
+
+
+def _undecided(those: Sequence[Finding], judgement: Judgement) -> bool:
+    """Whether the run proves fewer of them than there are."""
+    names = Counter(one.name for one in those)
+    return any(judgement.counts[name].low < number for name, number in names.items())
 
 
 def back_after_s(outages: Sequence[Window]) -> float | None:
@@ -135,5 +157,16 @@ def _ends(one: Finding) -> bool:
     return FindingTrait.ENDS_SESSION in traits
 
 
-def _count(findings: Sequence[Finding], *names: str) -> int:
-    return sum(one.name in names for one in findings)
+def _named(*names: str) -> Callable[[Finding], bool]:
+    return lambda one: one.name in names
+
+
+_COUNTED: Mapping[str, Callable[[Finding], bool]] = {
+    "put_out": _ends,
+    "pages_for_nobody": _named(COOKIE_DELETED.name, ANONYMOUS_PAGE.name),
+    "got_in": lambda one: one.side is FindingSide.OPEN,
+    "lost": _named(*having(FindingTrait.LOST_WRITE), TOLD_OK_THEN_LOST.name),
+    "hung": _named(HUNG_REQUEST.name),
+    "restarted": _named(NEEDS_RESTART.name),
+}
+"""Number of a cell -> the findings that it counts."""

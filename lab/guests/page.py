@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 import msgspec
 
 from harness.report.words import unbroken
-from lab.guests.cures import NOTICED_S, Cure, proofs, without_cure
+from lab.guests.cures import NOTICED_S, Cure, needed, proofs, without_cure
 from lab.guests.measured import Cell
 from lab.published import MadePart
 
@@ -22,6 +22,7 @@ HEAD = (
     "hung",
     "errors for",
     "back after",
+    "measured",
 )
 SAID = {
     "put_out": "put out",
@@ -34,8 +35,18 @@ SAID = {
 }
 """Number of a cell -> the column that has it."""
 
-CURES, WITHOUT_CURE = "What was tried as a cure", "Nothing was tried"
+OVERVIEW, CURES, WITHOUT_CURE = "Applications and faults", "What was tried as a cure", "Nothing was tried"
+LATE = "(late)"
+MAY_BE_THE_MACHINE = "?"
+IN_TIME = "in time"
 NOTES = {
+    OVERVIEW: (
+        "An empty cell is not part of the table: a variant runs only where it is to cure something.\n"
+        f"**{LATE}**: the machine itself was late while this was measured, by as much as the last column of\n"
+        "the fault's own table says; times may be too long by as much.\n"
+        f"**{MAY_BE_THE_MACHINE}** after a number: it was so late that some or all may be its doing.\n"
+        f"**{IN_TIME}**: it was not late. Where there is only a date, that was not kept."
+    ),
     CURES: (
         "One run without and one run with each. **gone**: the number is 0 in the run with it. **better**,\n"
         "**worse**: the two runs are further apart than chance makes them as a rule (counts by more than\n"
@@ -64,9 +75,6 @@ class Fault(msgspec.Struct, kw_only=True, frozen=True):
 class Table(msgspec.Struct, kw_only=True, frozen=True):
     """What `docs/guests.json` holds."""
 
-    measured_on: str
-    """Date, ISO 8601."""
-    kit: str
     guests: tuple[Guest, ...]
     faults: tuple[Fault, ...]
     cells: tuple[Cell, ...]
@@ -79,33 +87,42 @@ class Table(msgspec.Struct, kw_only=True, frozen=True):
 Rows = list[tuple[str, ...]]
 
 
-def overview(table: Table) -> Rows:
+def overview(table: Table, cures: Sequence[Cure]) -> Rows:
     """Guest x fault, the worst of each in a few words."""
     known = table.by_place
     head = ("application", *(one.file for one in table.faults))
-    rows = [
-        (guest.name, *(brief(known.get((guest.file, one.file))) for one in table.faults))
-        for guest in table.guests
-    ]
-    return [head, *rows]
+    rows: Rows = [head]
+    for guest in table.guests:
+        places = [(guest.file, one.file) for one in table.faults]
+        rows.append((guest.name, *(_brief_at(at, known, cures) for at in places)))
+    return rows
 
 
-def brief(cell: Cell | None) -> str:
+def _brief_at(at: tuple[str, str], known: Mapping[tuple[str, str], Cell], cures: Sequence[Cure]) -> str:
+    if at in known:
+        return brief(known[at])
+    return "not measured" if needed(cures, *at) else ""
+
+
+def brief(cell: Cell) -> str:
     """The worst of a cell in a few words."""
-    if cell is None:
-        return ""
     if cell.why_not:
         return "not known"
     said = [
-        f"{cell.restarted} started anew" if cell.restarted else "",
-        f"{cell.got_in} got in" if cell.got_in else "",
-        f"{cell.put_out} of {cell.came_by} out" if cell.put_out else "",
-        f"{cell.pages_for_nobody} as nobody" if cell.pages_for_nobody and not cell.put_out else "",
-        f"{cell.lost} lost" if cell.lost else "",
-        f"{cell.hung} hung" if cell.hung else "",
+        f"{_count(cell, 'restarted')} started anew" if cell.restarted else "",
+        f"{_count(cell, 'got_in')} got in" if cell.got_in else "",
+        f"{_count(cell, 'put_out')} of {cell.came_by} out" if cell.put_out else "",
+        f"{_count(cell, 'pages_for_nobody')} as nobody" if cell.pages_for_nobody and not cell.put_out else "",
+        f"{_count(cell, 'lost')} lost" if cell.lost else "",
+        f"{_count(cell, 'hung')} hung" if cell.hung else "",
     ]
     worst = [one for one in said if one]
-    return ", ".join(worst[:3]) or (f"errors {cell.errors_s:.1f} s" if cell.errors_s >= 0.1 else "nothing")
+    shown = ", ".join(worst[:3]) or (f"errors {cell.errors_s:.1f} s" if cell.errors_s >= 0.1 else "nothing")
+    return f"{shown} {LATE}" if cell.late_s else shown
+
+
+def _count(cell: Cell, number: str) -> str:
+    return f"{getattr(cell, number)}{MAY_BE_THE_MACHINE if number in cell.undecided else ''}"
 
 
 def of_fault(table: Table, fault: Fault) -> Rows:
@@ -116,18 +133,19 @@ def of_fault(table: Table, fault: Fault) -> Rows:
         cell = known.get((guest.file, fault.file))
         if cell is None:
             continue
-        rows.append((guest.name, *(_numbers(cell) if not cell.why_not else (cell.why_not, *[""] * 6))))
+        shown = _numbers(cell) if not cell.why_not else (cell.why_not, *[""] * 6)
+        rows.append((guest.name, *shown, _measured(cell)))
     return rows
 
 
 def _numbers(cell: Cell) -> tuple[str, ...]:
     deleted = f", {cell.cookies_deleted} cookies deleted" if cell.cookies_deleted else ""
     return (
-        f"{cell.put_out} of {cell.came_by}{deleted}",
-        str(cell.pages_for_nobody),
-        str(cell.got_in),
-        str(cell.lost),
-        str(cell.hung),
+        f"{_count(cell, 'put_out')} of {cell.came_by}{deleted}",
+        _count(cell, "pages_for_nobody"),
+        _count(cell, "got_in"),
+        _count(cell, "lost"),
+        _count(cell, "hung"),
         f"{cell.errors_s:.1f} s",
         _back(cell),
     )
@@ -135,8 +153,14 @@ def _numbers(cell: Cell) -> tuple[str, ...]:
 
 def _back(cell: Cell) -> str:
     if cell.restarted:
-        return f"only after a restart: {cell.restarted}"
+        return f"only after a restart: {_count(cell, 'restarted')}"
     return "not in this run" if cell.back_s is None else f"{cell.back_s:.1f} s"
+
+
+def _measured(cell: Cell) -> str:
+    """`2026-11-30, in time`: when, and how the machine was doing."""
+    machine = f"late by {cell.late_s:.1f} s" if cell.late_s else IN_TIME
+    return cell.measured_on if cell.late_s is None else f"{cell.measured_on}, {machine}"
 
 
 def cured(table: Table, cures: Sequence[Cure]) -> Rows:
@@ -167,7 +191,7 @@ def uncured(table: Table, cures: Sequence[Cure]) -> Rows:
     found: dict[tuple[str, str], list[str]] = {}
     for cell, number in without_cure(cures, table.by_place):
         said = found.setdefault((cell.guest, cell.fault), [])
-        said.append(f"{getattr(cell, number)} {SAID[number]}")
+        said.append(f"{_count(cell, number)} {SAID[number]}")
     rows: Rows = [("application", "fault", "what")]
     rows += [(names[guest], faults[fault], ", ".join(said)) for (guest, fault), said in found.items()]
     return rows
@@ -205,7 +229,7 @@ def as_html(rows: Rows) -> str:
 
 def sections(table: Table, cures: Sequence[Cure]) -> Iterator[tuple[str, Rows]]:
     """Every table with its title, in the order in which they are read."""
-    yield "Applications and faults", overview(table)
+    yield OVERVIEW, overview(table, cures)
     for fault in table.faults:
         rows = of_fault(table, fault)
         if len(rows) > 1:
@@ -222,10 +246,15 @@ def sections(table: Table, cures: Sequence[Cure]) -> Iterator[tuple[str, Rows]]:
 
 
 def said_once(table: Table) -> str:
-    engines = ", ".join(sorted({one.engine for one in table.cells if one.engine}))
-    kit = f"version {table.kit} of the kit"
-    runs = f"One run of each, {len(table.cells)} so far; an empty cell of the first table has none."
-    return f"{runs} The last were measured on {table.measured_on} with {kit} on {engines or 'nothing'}."
+    known = [one for one in table.cells if not one.why_not]
+    engines, kits = _each(one.engine for one in known), _each(one.kit for one in known)
+    days = sorted({one.measured_on for one in known})
+    when = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "no day"
+    return f"One run of each, {len(table.cells)} in all: {when}, with version {kits} of the kit on {engines}."
+
+
+def _each(words: Iterable[str]) -> str:
+    return ", ".join(sorted({one for one in words if one})) or "nothing"
 
 
 def markdown(table: Table, cures: Sequence[Cure]) -> str:

@@ -19,6 +19,7 @@ from lab.guests.cures import NUMBERS, Cure, Helped, needed, proofs, read_cures, 
 from lab.guests.measured import Cell, after_all, back_after_s, measured, unknown
 from lab.guests.rounds import AT_ONCE, LONGEST, missing, wall_s
 from lab.guests.versions import versions_of
+from lab.past import Past
 from lab.published import encoded
 from tests.unit.checks.stories import Story, guests
 
@@ -83,14 +84,19 @@ def test_back_after_is_the_end_of_the_last_outage() -> None:
 
 
 def test_what_is_done_does_not_run_again() -> None:
-    """The longest fault comes last, and all of its guests wait side by side."""
+    """The longest fault comes last, and all of its guests wait side by side, unless fewer are wanted."""
     wanted = [(f"g{n}", fault) for fault in (LONGEST, "killed") for n in range(AT_ONCE + 1)]
-    rounds = list(missing(wanted, {("g0", "killed")}, jobs=2))
+    rounds = list(missing(wanted, {("g0", "killed")}))
     assert [(one.fault, len(one.guests), one.jobs) for one in rounds] == [
         ("killed", AT_ONCE, 2),
         (LONGEST, AT_ONCE + 1, AT_ONCE + 1),
     ]
     assert list(missing(wanted, set(wanted), jobs=2)) == []
+    assert [(len(one.guests), one.jobs) for one in missing(wanted[: AT_ONCE + 1], {wanted[0]}, jobs=3)] == [
+        (3, 3),
+        (3, 3),
+        (2, 3),
+    ]
     assert wall_s(rounds, {"killed": 10.0, LONGEST: 600.0}) == AT_ONCE / 2 * 10.0 + 600.0
 
 
@@ -163,8 +169,6 @@ def test_what_was_tried_is_no_cure_by_its_name(
 def test_a_cure_has_its_cost_beside_it() -> None:
     """Nobody reads that it helps without what became worse."""
     table = page.Table(
-        measured_on="2026-01-02",
-        kit="1.2.3",
         guests=(page.Guest(file="a/guest.yaml", name="a", about="", versions=""),),
         faults=(page.Fault(file="killed", name="killed"),),
         cells=(
@@ -182,14 +186,57 @@ def test_a_web_server_that_only_a_restart_brought_back_is_told() -> None:
     """Beside what its users saw, and in the place of a time after which it was back."""
     cell = Cell(guest="a/guest.yaml", fault="killed", restarted=3, lost=2, errors_s=40.0)
     table = page.Table(
-        measured_on="2026-01-02",
-        kit="1.2.3",
         guests=(page.Guest(file="a/guest.yaml", name="a", about="", versions=""),),
         faults=(page.Fault(file="killed", name="killed"),),
         cells=(cell,),
     )
     assert page.brief(cell) == "3 started anew, 2 lost"
-    assert page.of_fault(table, table.faults[0])[1][-2:] == ("40.0 s", "only after a restart: 3")
+    assert page.of_fault(table, table.faults[0])[1][-3:-1] == ("40.0 s", "only after a restart: 3")
+
+
+def test_a_late_machine_is_told_beside_what_it_may_have_done() -> None:
+    """Times are marked, and so is a number that the run leaves undecided: of that no cure is proved."""
+
+    def hung(loop_lag_s: float) -> Cell:
+        def story() -> Past:
+            past = guests.hung_request()
+            past.loop_lag_s = loop_lag_s
+            return past
+
+        return msgspec.structs.replace(measured_of(story), measured_on="2026-01-02")
+
+    fine, late = hung(0.0), hung(0.9)
+    assert (fine.late_s, fine.undecided, page.brief(fine)) == (0.0, (), "1 hung")
+    assert late.late_s is not None
+    assert late.late_s > 0.9
+    assert (late.undecided, page.brief(late)) == (("hung",), "1? hung (late)")
+    table = page.Table(
+        guests=(page.Guest(file="a/guest.yaml", name="a", about="", versions=""),),
+        faults=(page.Fault(file="killed", name="killed"),),
+        cells=(late,),
+    )
+    row = page.of_fault(table, table.faults[0])[1]
+    assert (row[5], row[-1]) == ("1?", f"2026-01-02, late by {late.late_s:.1f} s")
+    cure = msgspec.structs.replace(CURE, numbers=("hung",))
+    cured = Cell(guest="a/cured.yaml", fault="killed")
+    for bad, helped in ((fine, Helped.GONE_BY_CHANCE), (late, Helped.NOT_KNOWN)):
+        (proof,) = proofs([cure], {(one.guest, one.fault): one for one in (bad, cured)})
+        assert proof.helped is helped
+
+
+def test_a_cell_that_nobody_measured_is_told_from_one_that_is_not_needed() -> None:
+    """A variant runs only where it is to cure something."""
+    table = page.Table(
+        guests=tuple(
+            page.Guest(file=one, name=one, about="", versions="") for one in ("a/guest.yaml", "a/cured.yaml")
+        ),
+        faults=tuple(page.Fault(file=one, name=one) for one in ("killed", "frozen")),
+        cells=(Cell(guest="a/guest.yaml", fault="frozen"),),
+    )
+    assert page.overview(table, [CURE])[1:] == [
+        ("a/guest.yaml", "not measured", "nothing"),
+        ("a/cured.yaml", "not measured", ""),
+    ]
 
 
 def test_cures_are_of_guests_and_faults_that_are_there() -> None:
@@ -212,8 +259,6 @@ def test_the_tables_are_those_of_the_recorded_results() -> None:
 def test_every_table_is_on_the_page() -> None:
     """Whatever an application is called, the page shows it as text."""
     table = page.Table(
-        measured_on="2026-01-02",
-        kit="1.2.3",
         guests=(page.Guest(file="a/guest.yaml", name="<a>", about="", versions="a 1.0"),),
         faults=(page.Fault(file="killed", name="killed"),),
         cells=(
@@ -231,7 +276,7 @@ def test_every_table_is_on_the_page() -> None:
     assert "&lt;a&gt;" in shown
     assert "7\u00a0of\u00a09" in shown
     assert "2.5\u00a0s" in shown
-    assert "7 of 9 out" in page.as_text(page.overview(table))
+    assert "7 of 9 out" in page.as_text(page.overview(table, [CURE]))
     assert msgspec.json.decode(encoded(table), type=page.Table) == table
 
 
