@@ -1,10 +1,13 @@
 """Writes a run's history as it happens, and reads one back: stage 5. Nothing in here judges.
 
     files      names and format of a history's files
+    thrift     how the headers and the footer of a Parquet file are written
     pages      what a Parquet file really unpacks to
+    footers    Parquet files, put together from columns of others
     on_disk    a Parquet file that reads a column when it is asked for
     merging    what a load engine elsewhere has recorded, moved to the run's clock
     columns    the operations of a run, as three Parquet files
+    joining    the operations of several closed histories, as those of one
     closing    from the lines of a finished run to the files that stay
     packed_audit  the audit of a long run, decoded block by block
     recorder   the one writer, while the run is on

@@ -30,6 +30,7 @@ from harness.history.files import (
     new_digest,
     without_collections,
 )
+from harness.history.joining import join
 from harness.history.merging import Part
 from harness.model.records import Seal
 from harness.model.table import OperationTable
@@ -59,9 +60,9 @@ def close_files(directory: Path, parts: Sequence[Part] = ()) -> None:
                 others = _divide(block, columns)
                 digest.update(others)
                 rest.write(others)
-            for part in parts:
-                columns.append(part.folder, part.moved)
             columns.finish()
+            if parts:
+                join(directory, parts)
             rest.write(_seal(directory, digest.hexdigest()))
         half.replace(directory / COMPRESSED)
     except (OSError, ValueError):

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from harness.costly import np, pa, pc, pq
 from harness.history.files import HALF, TABLES, unpacked_at_most
@@ -55,7 +55,7 @@ class ColumnWriter:
         empty = OperationTable.of(())
         try:
             for name, table in zip(TABLES, _parts(empty), strict=True):
-                self._files.append(_file(directory / (name + HALF), table.schema))
+                self._files.append(new_file(directory / (name + HALF), table.schema))
         except OSError:
             self.abandon()
             raise
@@ -79,42 +79,6 @@ class ColumnWriter:
             self._count += len(table)
         while self._count >= GROUP_OPERATIONS + OVERLAP_OPERATIONS:
             self._write_group(GROUP_OPERATIONS)
-
-    def append(self, directory: Path, moved: Callable[[pa.Table], pa.Table]) -> None:
-        """All operations of another closed history, whose ids come after those that are here: group by group,
-        each table as `moved` makes it.
-
-        Raises:
-            OSError, ValueError: it cannot be read, or the disk does not take it.
-        """
-        if self._count:
-            self._write_group(self._count)
-        operations = 0
-        for file, name in zip(self._files, TABLES, strict=True):
-            path = directory / name
-            _complete(path, _schema(name).names)
-            with pq.ParquetFile(path, memory_map=False) as theirs:
-                if name == TABLES[0]:
-                    operations = theirs.metadata.num_rows
-                for number in range(theirs.num_row_groups):
-                    self._copy(file, theirs, number, moved)
-                    pa.default_memory_pool().release_unused()
-        self._written += operations
-
-    def _copy(
-        self,
-        file: pq.ParquetWriter,
-        theirs: pq.ParquetFile,
-        number: int,
-        moved: Callable[[pa.Table], pa.Table],
-    ) -> None:
-        """One group. It is read column by column, and gone before the next one is read: what unpacks all
-        columns at once takes twice the memory of the table."""
-        schema = theirs.schema_arrow
-        read = partial(theirs.read_row_group, number, use_threads=False)
-        columns = [read(columns=[name]).column(name) for name in schema.names]
-        group = _counted_on(moved(pa.table(columns, schema=schema)), self._written)
-        file.write_table(group, row_group_size=max(1, group.num_rows))
 
     def finish(self) -> None:
         """Write what is held and put the files in place.
@@ -144,7 +108,7 @@ class ColumnWriter:
         held = OperationTable.joined(self._held).sorted_by_id()
         for file, table in zip(self._files, _parts(held.part(0, size)), strict=True):
             file.write_table(
-                _compact(_counted_on(table, self._written)), row_group_size=max(1, table.num_rows)
+                _compact(counted_on(table, self._written)), row_group_size=max(1, table.num_rows)
             )
         self._written += size
         self._held = [held.part(size, len(held))]
@@ -169,7 +133,7 @@ def read_tables(directory: Path, *, in_memory: bool = True) -> OperationTable:
 
 
 @cache
-def _schema(name: str) -> pa.Schema:
+def schema_of(name: str) -> pa.Schema:
     """As the kit writes the file of that name."""
     return dict(zip(TABLES, _parts(OperationTable.of(())), strict=True))[name].schema
 
@@ -178,7 +142,8 @@ def _parts(table: OperationTable) -> tuple[pa.Table, pa.Table, pa.Table]:
     return table.operations, table.steps, table.attempts
 
 
-def _file(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def new_file(path: Path | BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    """A file of the kit's for columns of that schema."""
     rising = [field.name for field in schema if _rises(field)]
     return pq.ParquetWriter(
         path,
@@ -201,7 +166,7 @@ def _leaf(field: pa.Field) -> str:
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else str(field.name)
 
 
-def _counted_on(table: pa.Table, before: int) -> pa.Table:
+def counted_on(table: pa.Table, before: int) -> pa.Table:
     """With `row` counted over the whole file; operations have none."""
     if "row" not in table.column_names:
         return table
@@ -234,7 +199,7 @@ def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
 
 def _whole(path: Path, columns: Sequence[str]) -> pa.Table:
     """All columns in one go: to open a small file for each takes longer than to read it."""
-    _complete(path, columns)
+    check_complete(path, columns)
     file = pq.ParquetFile(path, memory_map=False)
     table = file.read(columns=list(columns), use_threads=False)
     if len(table) != file.metadata.num_rows:
@@ -244,18 +209,18 @@ def _whole(path: Path, columns: Sequence[str]) -> pa.Table:
 
 def _read(path: Path, columns: Sequence[str]) -> pa.Table:
     """Column by column, each made one chunk at once: reading takes little more memory than the table."""
-    _complete(path, columns)
+    check_complete(path, columns)
     with ThreadPoolExecutor(_READERS) as readers:
         found = readers.map(partial(_column, path), columns)
         return pa.table(dict(zip(columns, found, strict=True)))
 
 
 def _on_disk(path: Path, columns: Sequence[str]) -> ColumnsOnDisk:
-    _complete(path, columns)
+    check_complete(path, columns)
     return ColumnsOnDisk(path, columns, _column)
 
 
-def _complete(path: Path, columns: Sequence[str]) -> None:
+def check_complete(path: Path, columns: Sequence[str]) -> None:
     """Refuse what the kit did not write: columns of other types, and more than a file of its size holds.
 
     Raises:
@@ -264,7 +229,7 @@ def _complete(path: Path, columns: Sequence[str]) -> None:
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         metadata = pq.read_metadata(file)
-        _of_the_kit(pq.read_schema(file), _schema(path.name), columns)
+        _of_the_kit(pq.read_schema(file), schema_of(path.name), columns)
         groups = range(metadata.num_row_groups)
         rows = sum(metadata.row_group(number).num_rows for number in groups)
         if rows != metadata.num_rows or not 0 <= rows <= _ROWS_ALWAYS + size:

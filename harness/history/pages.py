@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from harness.costly import pq
+from harness.history.thrift import byte, number, octets
 
 DATA = 0
 """The kind of a page; 2: a dictionary."""
@@ -52,8 +53,8 @@ def unpacked_bytes(file: BinaryIO, size: int, metadata: pq.FileMetaData, *, valu
     """
     unpacked = pages = 0
     values: dict[str, int] = {}
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
+    for position in range(metadata.num_row_groups):
+        group = metadata.row_group(position)
         if not group.num_rows:
             continue  # of which nothing is read, and whose columns need not lie anywhere
         for place in range(group.num_columns):
@@ -117,9 +118,9 @@ def _struct(text: BinaryIO, nested: int) -> Struct:
         raise ValueError("a page's header is nested too deeply")
     found: Struct = {}
     field = 0
-    while head := _byte(text):
+    while head := byte(text):
         step, kind = head >> 4, head & 15
-        field = field + step if step else _number(text)
+        field = field + step if step else number(text)
         found[field] = _value(text, kind, nested)
     return found
 
@@ -129,42 +130,11 @@ def _value(text: BinaryIO, kind: int, nested: int) -> int | bytes | Struct:
         case 1 | 2:  # true, false: the type is the value
             return 2 - kind
         case 3:
-            return _byte(text)
+            return byte(text)
         case 4 | 5 | 6:
-            return _number(text)
+            return number(text)
         case 8:
-            return _bytes(text)
+            return octets(text)
         case 12:
             return _struct(text, nested - 1)
     raise ValueError(f"a page's header has a field of type {kind}, which no page has")
-
-
-def _bytes(text: BinaryIO) -> bytes:
-    length = _unsigned(text)
-    found = text.read(length)
-    if len(found) != length:
-        raise ValueError("a page's header is cut off, or too long")
-    return found
-
-
-def _number(text: BinaryIO) -> int:
-    found = _unsigned(text)
-    return (found >> 1) ^ -(found & 1)
-
-
-def _unsigned(text: BinaryIO) -> int:
-    found = shift = 0
-    while shift < 64:
-        byte = _byte(text)
-        found |= (byte & 127) << shift
-        if byte < 128:
-            return found
-        shift += 7
-    raise ValueError("a page's header has a number of more than 64 bits")
-
-
-def _byte(text: BinaryIO) -> int:
-    found = text.read(1)
-    if not found:
-        raise ValueError("a page's header is cut off, or too long")
-    return found[0]

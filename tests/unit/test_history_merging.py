@@ -6,13 +6,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
 from harness import history
 from harness.application import IDS_EACH
 from harness.clock import RunClock
 from harness.history import columns
-from harness.history.files import TABLES
+from harness.history.closing import close_files
+from harness.history.files import COMPRESSED, HALF, PLAIN, TABLES
+from harness.history.footers import Footer
 from harness.history.merging import BEGINS, ENDS
 from harness.model.clock_bounds import ClockBounds
 from harness.model.history import History
@@ -157,16 +160,80 @@ def test_own_operations_stay_before_those_of_parts(
     assert not theirs.folder.exists(), "what was taken in is kept once"
 
 
-def test_a_part_that_cannot_be_read_leaves_no_history_that_looks_whole(tmp_path: Path) -> None:
-    """The reason names the folder."""
+@pytest.mark.parametrize("name", TABLES)
+def test_a_part_that_was_changed_leaves_no_history_that_looks_whole(tmp_path: Path, name: str) -> None:
+    """One bit, in a column that is copied unread. The reason names the folder and the file."""
     theirs = part(tmp_path, 1, operation(1, 1, AHEAD_US))
-    (theirs.folder / TABLES[1]).write_bytes(b"PAR1 something else")
+    content = bytearray((theirs.folder / name).read_bytes())
+    content[20] ^= 1
+    (theirs.folder / name).write_bytes(content)
     writer = recorder(tmp_path)
     writer.record(a.opening())
     writer.take_in([theirs])
     writer.close(Closing(t_us=1))
+    assert f"{theirs.folder}: " in str(writer.failure)
+    assert f"{name} is damaged: its checksum" in str(writer.failure)
+    assert theirs.folder.exists()
+    assert {one.name for one in tmp_path.iterdir()} == {"plan.json", PLAIN, "worker-1"}
+
+
+def test_a_part_that_breaks_while_it_is_copied_leaves_the_lines(tmp_path: Path) -> None:
+    """No file has a name that makes it look whole."""
+    theirs = part(tmp_path, 1, operation(1, 1, AHEAD_US))
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+    writer.take_in([theirs])
+    (theirs.folder / TABLES[1]).write_bytes(b"PAR1 something else")
+    writer.close(Closing(t_us=1))
     assert writer.failure is not None
     assert theirs.folder.exists()
+    left = {one.name for one in tmp_path.iterdir()}
+    assert PLAIN in left
+    assert not any(one == COMPRESSED or one.endswith(HALF) for one in left)
+
+
+@pytest.mark.parametrize("more", [True, False], ids=["one more", "another order"])
+def test_a_part_with_other_columns_is_refused(tmp_path: Path, more: bool) -> None:
+    """They would lie where the whole has others."""
+    theirs = part(tmp_path, 1, operation(1, 1, AHEAD_US))
+    table = pq.read_table(theirs.folder / TABLES[2])
+    names = table.column_names
+    changed = table.append_column("more", table["n"]) if more else table.select(names[::-1])
+    pq.write_table(changed, theirs.folder / TABLES[2], compression="zstd")
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / PLAIN).write_bytes(b"")
+    with pytest.raises(ValueError, match=f"{TABLES[2]}: expected the columns that this version"):
+        close_files(tmp_path / "whole", [theirs])
+    assert [one.name for one in (tmp_path / "whole").iterdir() if one.name.endswith(HALF)] == []
+
+
+def test_what_does_not_move_is_copied_as_it_lies(tmp_path: Path) -> None:
+    """Every column but moments and `row`, to the byte; and of several groups and parts each has its own."""
+    parts = [part(tmp_path, n, *(operation(k, n, AHEAD_US + 9_000 * k) for k in range(1, 6))) for n in (1, 2)]
+    theirs = [content for one in parts for content in columns_of(one.folder)]
+    merged(tmp_path, *parts)
+    kept = columns_of(tmp_path)
+    assert [(path, packed) for path, packed in kept if not moves(path)] == sorted(
+        (path, packed) for path, packed in theirs if not moves(path)
+    )
+    assert [path for path, _ in kept if moves(path)] == sorted(path for path, _ in theirs if moves(path))
+
+
+def columns_of(folder: Path) -> list[tuple[str, bytes]]:
+    """Table and path, and what lies there."""
+    found = []
+    for name in TABLES:
+        with (folder / name).open("rb") as file:
+            found += [
+                (f"{name} {chunk.path}", chunk.content())
+                for group in Footer.of(file).groups()
+                for chunk in group.chunks
+            ]
+    return sorted(found)
+
+
+def moves(path: str) -> bool:
+    return path.split()[1] in {*BEGINS, *ENDS, "row"}
 
 
 def test_every_moment_of_an_operation_is_moved() -> None:
