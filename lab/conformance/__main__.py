@@ -5,13 +5,13 @@ With `--write` it goes into docs/client-libraries.md, with what was recorded the
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import ExitStatus
+from harness.options import Parser
 from harness.safe_files import write_file
 from lab.command import as_command
 from lab.conformance.table import MADE, Passed, after_all, markdown, passed_in
@@ -23,7 +23,7 @@ DOCUMENT = ROOT / "docs" / "client-libraries.md"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lab.conformance", description=__doc__)
+    parser = Parser(prog="python -m lab.conformance", description=__doc__)
     parser.add_argument("junit", type=Path, help="what pytest wrote with --junitxml")
     parser.add_argument("--write", action="store_true", help="into docs/client-libraries.md and .json")
     given = parser.parse_args()

@@ -10,7 +10,6 @@ new name belongs into `harness/model/directive_table.py`, once somebody has look
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from harness.clock import wait_until
 from harness.model import engine_directives
 from harness.model.directive_table import HARMLESS
 from harness.model.engine import engine_name
+from harness.options import Parser
 from harness.topology.docker import backend, image
 from harness.topology.process import server_programs
 from lab.command import as_command
@@ -51,7 +51,7 @@ class _Program:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lab.directives", description=__doc__)
+    parser = Parser(prog="python -m lab.directives", description=__doc__)
     parser.add_argument("--engine", action="append", help="only this one, e.g. valkey-9.1; repeatable")
     wanted = parser.parse_args().engine
     kept = {name: dict(forms) for name, forms in engine_directives.BY_ENGINE.items()}

@@ -27,6 +27,7 @@ from harness.errors import ExitStatus, KitError
 from harness.model.history import History
 from harness.model.nearest import did_you_mean
 from harness.model.results import ScenarioResult
+from harness.options import Parser
 from harness.plan.describing import AROUND_A_RUN_S
 from harness.plan.timeline import expected_s
 from harness.presets import inventory_of
@@ -78,8 +79,8 @@ def main() -> int:
     return 0 if whole else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.guests", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.guests", description=__doc__)
     parser.add_argument("--guest", action="append", help="a part or glob of a guest file; several times")
     parser.add_argument("--fault", action="append", help="a part or glob of a scenario's file; several times")
     parser.add_argument(

@@ -9,7 +9,6 @@ Exit status 1: two verdicts differ; 3: some are undecided.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import msgspec
 from harness.errors import EnvironmentFailure, ExitStatus
 from harness.model.hosts import NAMED
 from harness.model.words import BackendKind, Verdict
+from harness.options import Parser
 from harness.safe_files import make_folder, write_file
 from harness.saved import load
 from lab.command import as_command
@@ -81,8 +81,8 @@ def main() -> int:
     return status(known, given.scenario)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.machines.verdicts", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.machines.verdicts", description=__doc__)
     parser.add_argument("scenario", nargs="*", default=list(SCENARIOS), help="parts of shipped names")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tries", type=int, default=2)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.options import Parser
 from lab.command import as_command
 from lab.mutation.choice import Reach, importers, sample
 from lab.mutation.crew import Crew
@@ -63,8 +64,8 @@ def main() -> int:
     return report("mutation", rows(tried, stale(equivalents, mutants)), directory=given.out, title=title)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.mutation", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.mutation", description=__doc__)
     parser.add_argument("--sample", type=int, default=300, help="how many mutants")
     parser.add_argument("--seed", type=int, default=1, help="another seed draws others")
     parser.add_argument("--only", default="", help="only files whose path has this in it")

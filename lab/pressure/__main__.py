@@ -13,6 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
+from harness.options import Parser
 from lab.command import as_command
 from lab.kit_runs import kit_run
 from lab.pressure.burners import every_core_busy
@@ -35,8 +36,8 @@ def main() -> int:
     return report("pressure", rows(tallies), directory=given.out, title=f"\nunder pressure, runs in {folder}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.pressure", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m lab.pressure", description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--suite", default="core")

@@ -21,6 +21,7 @@ from harness import history
 from harness.checks.judge import judge
 from harness.errors import ExitStatus, UsageError
 from harness.history.files import PLAN
+from harness.options import Parser
 from harness.safe_files import is_file
 from harness.saved.judging import read_run
 from lab.command import as_command
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m lab.rejudge", description=__doc__.partition("\n")[0])
+    parser = Parser(prog="python -m lab.rejudge", description=__doc__.partition("\n")[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--keep", type=Path, metavar="KEPT", help="write the judgements there")
     what.add_argument("--against", type=Path, metavar="KEPT", help="compare with the judgements there")

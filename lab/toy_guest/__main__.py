@@ -6,13 +6,13 @@ are patient: on a busy machine their patience would decide what a hung request i
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from harness.checks.run import run_checks
 from harness.model.words import Outcome
+from harness.options import Parser
 from lab.command import as_command
 from lab.rows import RUNS, Row, report
 from lab.toy_guest.driven import free_port, history_of
@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lab.toy_guest", description=__doc__)
+    parser = Parser(prog="python -m lab.toy_guest", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--rate", type=float, default=150.0, help="requests per second")
     parser.add_argument("--out", type=Path, default=RUNS)

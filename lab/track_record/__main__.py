@@ -8,7 +8,6 @@ into docs/catalogue.md.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 from harness.errors import ExitStatus
 from harness.model.scenario import Scenario
+from harness.options import Parser
 from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
 from harness.scenario import load
@@ -29,7 +29,7 @@ CATALOGUE_PAGE = ROOT / "docs" / "catalogue.md"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lab.track_record", description=__doc__)
+    parser = Parser(prog="python -m lab.track_record", description=__doc__)
     parser.add_argument("results", type=Path, nargs="*", help="they add to what README says already")
     parser.add_argument("--write", action="store_true", help="into README")
     given = parser.parse_args()

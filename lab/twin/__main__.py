@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from harness.options import Parser
 from lab.command import as_command
 from lab.rows import RUNS, Row, report
 from lab.twin.compare import Compared, as_text, compare
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lab.twin", description=__doc__)
+    parser = Parser(prog="python -m lab.twin", description=__doc__)
     parser.add_argument("--tales", type=int, default=20_000, help="of each kind, right and wrong")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--show", type=int, default=3, help="tales to print of those judged wrongly")

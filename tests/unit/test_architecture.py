@@ -211,6 +211,17 @@ def test_a_history_of_others_is_judged_without_what_judges_runs() -> None:
     assert not _packages_behind("harness.saved.foreign") & COSTLY
 
 
+def test_every_command_answers_a_misspelt_option_with_the_nearest() -> None:
+    """`harness.options` has the one parser, of which no option can be shortened."""
+    plain = {
+        str(path.relative_to(ROOT))
+        for folder in (PACKAGE, ROOT / "lab", ROOT / "failover_kit")
+        for path in folder.rglob("*.py")
+        if "ArgumentParser(" in path.read_text()
+    }
+    assert plain == set()
+
+
 WAITED_FOR = {"numpy", "pyarrow", "scipy"}
 
 
