@@ -9,7 +9,6 @@
     columns    the operations of a run, as three Parquet files
     joining    the operations of several closed histories, as those of one
     closing    from the lines of a finished run to the files that stay
-    packed_audit  the audit of a long run, decoded block by block
     recorder   the one writer, while the run is on
     reading    either form, read back and checked
     plausible  whether it can be a run's at all

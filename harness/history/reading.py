@@ -11,10 +11,8 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
-from sys import intern
 from types import MappingProxyType
 from typing import TypeVar, cast
 
@@ -36,8 +34,8 @@ from harness.history.files import (
     unpacked_at_most,
     without_collections,
 )
-from harness.history.packed_audit import PackedAudit
 from harness.model.history import History
+from harness.model.packed_audit import IN_ORDER, PackedAudit, shared
 from harness.model.plan import Plan
 from harness.model.records import (
     AuditEntry,
@@ -251,7 +249,7 @@ class _Decoded:
 
 def _decoded(path: Path, text: memoryview) -> _Decoded:
     decoder = msgspec.json.Decoder(Record)
-    found = _Decoded(audit=PackedAudit(_audit_entries) if len(text) > LONG_BYTES else None)
+    found = _Decoded(audit=PackedAudit() if len(text) > LONG_BYTES else None)
     number = 1
     with without_collections():
         for part in _parts(text):
@@ -266,18 +264,12 @@ def _decoded(path: Path, text: memoryview) -> _Decoded:
 
 def _take(found: _Decoded, records: list[Record], first: int) -> None:
     if found.audit is None:
-        found.records += enumerate(_shared(records), first)
+        found.records += enumerate(shared(records), first)
         return
     entries = [one for one in records if isinstance(one, AuditEntry)]
     if entries:
-        found.audit.add(b"".join(b"%s\n" % msgspec.json.encode(one) for one in entries), len(entries))
+        found.audit.add(entries)
     found.records += [pair for pair in enumerate(records, first) if not isinstance(pair[1], AuditEntry)]
-
-
-def _audit_entries(lines: bytes) -> list[AuditEntry]:
-    entries = msgspec.json.Decoder(AuditEntry).decode_lines(lines)
-    _shared(entries)
-    return entries
 
 
 def _no_record(path: Path, part: bytes, first: int) -> UsageError:
@@ -298,25 +290,6 @@ def _parts(text: memoryview) -> Iterator[memoryview]:
         end = whole.find(b"\n", begin + _PART_BYTES, len(text)) + 1 or len(text)
         yield text[begin:end]
         begin = end
-
-
-def _shared(records: list[R]) -> list[R]:
-    """What the nodes say of a session is mostly the same: kept once, as a long audit takes a hundred
-    megabytes otherwise. Only for reading."""
-    before: AuditEntry | None = None
-    for entry in records:
-        if isinstance(entry, AuditEntry):
-            entry.node, entry.run_id, entry.role = (
-                intern(entry.node),
-                intern(entry.run_id),
-                intern(entry.role),
-            )
-            if before is not None and before.session == entry.session:
-                entry.session = before.session
-            if before is not None and before.saw == entry.saw and before.witnesses == entry.witnesses:
-                entry.saw, entry.witnesses = before.saw, before.witnesses
-            before = entry
-    return records
 
 
 def _first_line(text: memoryview) -> str:
@@ -363,10 +336,9 @@ def _assembled(path: Path, plan: Plan, decoded: _Decoded, broke_off: str) -> His
 
 def _in_order(audit: Sequence[AuditEntry]) -> Sequence[AuditEntry]:
     """By pass and time, as the kit writes it: what is packed stays packed then."""
-    order = attrgetter("pass_n", "sent_us")
-    if isinstance(audit, PackedAudit) and all(a <= b for a, b in pairwise(map(order, audit))):
+    if isinstance(audit, PackedAudit) and audit.ordered:
         return audit
-    return tuple(sorted(audit, key=order))
+    return tuple(sorted(audit, key=IN_ORDER))
 
 
 def _with_operations(path: Path, past: History, tables: Future[OperationTable], seal: Seal | None) -> History:

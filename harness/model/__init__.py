@@ -31,6 +31,7 @@ plan               what will be done
 records            what is written down while it happens
 clock_bounds       how far another clock is from the run's
 table              operations as columns
+packed_audit       the audit of a long run, decoded block by block
 history            all of that, as the checks receive it
 seams              the protocols by which stages meet
 credentials        a user's own passwords, users and renamed commands

@@ -7,13 +7,14 @@ widens what a check must hold possible, it never proves that nothing happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from harness.model.clock_bounds import widest_us
+from harness.model.packed_audit import PackedAudit
 from harness.model.plan import Plan
 from harness.model.records import (
     AuditEntry,
@@ -37,6 +38,13 @@ from harness.model.table import OperationTable
 from harness.model.words import Phase
 
 T = TypeVar("T")
+
+
+class _OfAPass(Protocol):
+    pass_n: int
+
+
+S = TypeVar("S", bound=_OfAPass)
 
 
 class _Operations:
@@ -159,6 +167,19 @@ class History:
         """What the pass that counts read."""
         number = self.valid_pass
         return (entry for entry in self.audit if number is not None and entry.pass_n == number)
+
+    def valid_audit_as(self, kind: type[S]) -> Iterator[S]:
+        """The same for whoever needs less of each entry, and is quicker: a Struct that has `pass_n` and some
+        of an entry's other fields. What it has not, must not be asked for."""
+        number, audit = self.valid_pass, self.audit
+        entries = audit.only(kind) if isinstance(audit, PackedAudit) else cast("Sequence[S]", audit)
+        return (entry for entry in entries if number is not None and entry.pass_n == number)
+
+    def valid_audit_about(self, sessions: Container[str]) -> Iterator[AuditEntry]:
+        """The same of these sessions alone."""
+        number, audit = self.valid_pass, self.audit
+        entries = audit.about(sessions) if isinstance(audit, PackedAudit) else audit
+        return (one for one in entries if one.session in sessions and one.pass_n == number)
 
     def valid_objects(self) -> Iterator[ObjectEntry]:
         """What the pass that counts read of objects that are no sessions."""

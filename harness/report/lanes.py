@@ -33,10 +33,9 @@ def lanes(past: History, sessions: Collection[str]) -> dict[str, Timeline]:
     for operation in past.table.take(np.flatnonzero(asked.to_numpy())).records():
         about[operation.session].append(operation)
     held: dict[str, dict[str, str]] = defaultdict(dict)
-    for entry in past.valid_audit():
-        if entry.session in about:
-            there = "not known" if entry.saw is None else "there" if entry.saw else "absent"
-            held[entry.session][entry.node] = there
+    for entry in past.valid_audit_about(about):
+        there = "not known" if entry.saw is None else "there" if entry.saw else "absent"
+        held[entry.session][entry.node] = there
     axis = Axis(past)
     nodes = {one.id: one.node for one in past.connections}
     return {session: _drawn(past, axis, mine, nodes, held[session]) for session, mine in about.items()}

@@ -187,9 +187,7 @@ def looked_in_time(past: History, deed: Deed, wronged: Operation, heals: Callabl
 def looks_in_time(past: History, deed: Deed, wronged: Operation, heals: Callable[[Step], bool]) -> list[int]:
     """How long each of these looks took, in µs."""
     since_us, healed_us = max(wronged.done_us or 0, deed.at_us), float("inf")
-    looks = [
-        (one.sent_us, one.done_us) for one in past.valid_audit() if one.session == deed.session and one.saw
-    ]
+    looks = [(one.sent_us, one.done_us) for one in past.valid_audit_about({deed.session}) if one.saw]
     for operation in past.operations:
         if operation.session != deed.session or operation.sent_us is None:
             continue

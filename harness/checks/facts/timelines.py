@@ -357,10 +357,8 @@ class Timelines:
 
     def _read_audit(self) -> None:
         lists: dict[str, list[AuditEntry]] = defaultdict(list)
-        for entry in self.history.valid_audit():
-            timeline = self.sessions.get(entry.session)
-            if timeline is None:
-                continue
+        for entry in self.history.valid_audit_about(self.sessions):
+            timeline = self.sessions[entry.session]
             if entry.indexed is not None and entry.role == NodeRole.PRIMARY:
                 lists[entry.session].append(entry)
             shard = self.ownership.shards.of(entry.node, entry.sent_us)

@@ -11,11 +11,14 @@ then, and there is no upper end. A run without witnesses has no such windows at 
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from sys import intern
+
+import msgspec
 
 from harness.checks.columns.arrays import Flags, Words
 from harness.checks.columns.traffic import KINDS, Traffic, traffic_of
@@ -34,12 +37,11 @@ from harness.checks.measures.availability import (
     longest_of,
     windows_from,
 )
-from harness.checks.screen.so_far import numbers_of
+from harness.checks.screen.so_far import Sums, numbers_of
 from harness.costly import np
 from harness.model.history import History
 from harness.model.judgement import Interval, Window
 from harness.model.measures import ARGUMENT_MEASURES, SURVIVING_WRITE, switched_off
-from harness.model.records import AuditEntry
 from harness.model.table import rows_of
 from harness.model.words import NodeRole, OperationKind, Phase
 
@@ -151,7 +153,7 @@ def _windows(
 
 def _there(history: History) -> Flags:
     """The operations whose witnesses the primaries hold, all of them."""
-    numbers = numbers_of(chain.from_iterable(one.witnesses or () for one in _of_primaries(history)))
+    numbers = _held_by_primaries(history)
     behind = np.uint64((1 << 64) - 1)  # Python gives no text this one
     left = np.sort(np.append(numbers, behind))
     found = np.zeros(len(history.table), np.bool_)
@@ -165,21 +167,41 @@ def _there(history: History) -> Flags:
     return found
 
 
-def _of_primaries(history: History) -> Iterator[AuditEntry]:
-    """What the valid audit read of each session on its primary; of several that call themselves so, the one
-    that was promoted last."""
-    facts, told = facts_of(history), Counter(one.session for one in _primaries_that_answered(history))
-    for one in _primaries_that_answered(history):
-        if told[one.session] == 1 or _owns(facts, one):
-            yield one
+class _Answer(msgspec.Struct):
+    """Of an audit's entry, what tells which witnesses a primary holds."""
+
+    pass_n: int
+    session: str
+    node: str
+    role: str
+    sent_us: int
+    witnesses: tuple[str, ...] | None = None
 
 
-def _primaries_that_answered(history: History) -> Iterator[AuditEntry]:
-    for one in history.valid_audit():
-        if one.role == NodeRole.PRIMARY and one.witnesses is not None:
-            yield one
+def _held_by_primaries(history: History) -> Sums:
+    """The numbers of the witnesses that the valid audit read on each session's primary; of several that call
+    themselves so, the one that was promoted last."""
+    session, sent_us, count = array("q"), array("q"), array("q")
+    node: list[str] = []
+
+    def witnesses() -> Iterator[str]:
+        for one in history.valid_audit_as(_Answer):
+            if one.role == NodeRole.PRIMARY and one.witnesses is not None:
+                session.append(hash(one.session))
+                sent_us.append(one.sent_us)
+                count.append(len(one.witnesses))
+                node.append(intern(one.node))
+                yield from one.witnesses
+
+    numbers = numbers_of(witnesses())
+    _, place, answers = np.unique(np.array(session), return_inverse=True, return_counts=True)
+    owns: Flags = answers[place] == 1
+    facts = facts_of(history)
+    for n in np.flatnonzero(~owns).tolist():
+        owns[n] = _owns(facts, node[n], sent_us[n])
+    return numbers[np.repeat(owns, count)]
 
 
-def _owns(facts: Facts, entry: AuditEntry) -> bool:
-    shard = facts.shards.of(entry.node, entry.sent_us)
-    return shard is not None and facts.ownership.owner_at(shard, entry.sent_us) == entry.node
+def _owns(facts: Facts, node: str, at_us: int) -> bool:
+    shard = facts.shards.of(node, at_us)
+    return shard is not None and facts.ownership.owner_at(shard, at_us) == node

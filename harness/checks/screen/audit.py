@@ -100,7 +100,7 @@ def _answers(history: History, so_far: SoFar) -> Iterator[tuple[int, list[AuditE
     """Each session (by number) with the valid pass's entries about it, once all of them were read: nodes are
     asked by turns, and a long audit does not fit into memory. Sessions without an entry are left out."""
     number = {name: n for n, name in enumerate(so_far.sessions.all())}
-    left = Counter(one.session for one in history.valid_audit() if one.session in number)
+    left = Counter(one.session for one in history.valid_audit_as(_Whose) if one.session in number)
     answers: dict[str, list[AuditEntry]] = defaultdict(list)
     for entry in history.valid_audit():
         if entry.session not in left:
@@ -109,6 +109,11 @@ def _answers(history: History, so_far: SoFar) -> Iterator[tuple[int, list[AuditE
         left[entry.session] -= 1
         if not left[entry.session]:
             yield number[entry.session], answers.pop(entry.session)
+
+
+class _Whose(msgspec.Struct):
+    pass_n: int
+    session: str
 
 
 def _shown(primaries: Sequence[AuditEntry]) -> Sums:

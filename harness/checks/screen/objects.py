@@ -83,6 +83,7 @@ class ObjectsSoFar:
     def __init__(self) -> None:
         self.keys = Names()
         self._kinds = [one for one in OBJECTS.values() if one.calm(_told(_none())) is not None]
+        self._places = {one.prefix: n for n, one in enumerate(self._kinds)}
         self._kind = np.zeros(0, np.int8)
         """Place in `_kinds`."""
         self._loud = np.zeros(0, np.bool_)
@@ -123,7 +124,7 @@ class ObjectsSoFar:
         kind = object_of(key)
         if kind is None:
             return NOBODYS
-        return self._kinds.index(kind) if kind in self._kinds else UNSCREENED
+        return self._places.get(kind.prefix, UNSCREENED)
 
     def _steps_at(self, table: OperationTable, does: Words, at: Integers, key: Codes) -> tuple[_Steps, Flags]:
         """These steps, and which of them are looks that saw nothing."""

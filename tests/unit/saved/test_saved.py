@@ -21,9 +21,9 @@ from harness import history, saved
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, UsageError
 from harness.faults import FAULTS
-from harness.history.packed_audit import PackedAudit
 from harness.model.history import History
 from harness.model.judgement import Judgement
+from harness.model.packed_audit import PackedAudit
 from harness.model.records import Closing, Opening
 from harness.model.results import ScenarioResult
 from harness.model.seams import Secrets
