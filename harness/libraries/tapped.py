@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import socket
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from harness.libraries.notes import LOST, TIMEOUT, Attempt, Notes
@@ -21,6 +23,15 @@ from harness.libraries.resp import Pushed, command_at, packed, reply_at
 
 PORTS_TRIED = 64
 _PORT_TAKEN = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
+_KEPT = (
+    (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+)
+"""What libraries set before they connect."""
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
@@ -49,12 +60,15 @@ class Tap:
         self.numbers = itertools.count(1)
         self._turn = itertools.count()
 
-    def ports(self) -> list[int]:
-        """The local ports to try, in this order; 0: any."""
+    def ports(self) -> Iterator[int]:
+        """The local ports to try, in this order; 0: any. Whoever asks next begins behind the last one taken
+        from here."""
         if self.source_ports is None:
-            return [0]
+            yield 0
+            return
         first, last = self.source_ports
-        return [first + next(self._turn) % (last - first + 1) for _ in range(PORTS_TRIED)]
+        for _ in range(PORTS_TRIED):
+            yield first + next(self._turn) % (last - first + 1)
 
 
 class TappedSocket(socket.socket):
@@ -83,16 +97,33 @@ class TappedSocket(socket.socket):
             return
         local = tap.source_host or ("::" if self.family == socket.AF_INET6 else "0.0.0.0")  # noqa: S104
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        ports = tap.ports()
-        for port in ports:
+        refused: OSError | None = None
+        for port in tap.ports():
+            if refused is not None:
+                self._start_over()
             try:
                 self.bind((local, port))
+                super().connect(address)
             except OSError as error:
-                if error.errno not in _PORT_TAKEN or port == ports[-1]:
+                if error.errno not in _PORT_TAKEN:
                     raise
+                refused = error
             else:
-                break
-        super().connect(address)
+                return
+        assert refused is not None
+        raise refused
+
+    def _start_over(self) -> None:
+        """Put a new socket in this one's place, with the same settings: what is bound to a port stays so.
+        That another connection has the port is often told only when connecting."""
+        fresh = socket.SocketType(self.family, self.type, self.proto)
+        try:
+            for level, option in _KEPT:
+                fresh.setsockopt(level, option, self.getsockopt(level, option))
+            os.dup2(fresh.fileno(), self.fileno(), inheritable=False)
+        finally:
+            fresh.close()
+        os.set_blocking(self.fileno(), self.gettimeout() is None)
 
     _line: Line | None = None
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from harness.libraries.notes import CURRENT, Exchange, Notes
 from harness.libraries.resp import Command, packed
-from harness.libraries.tapped import Line, Tap
+from harness.libraries.tapped import Line, Tap, TappedSocket
 
 READ: Command = ("HGETALL", "session:{s}")
 WRITE: Command = ("HSET", "session:{s}", "theme", "1:dark")
@@ -252,3 +255,47 @@ def test_command_that_may_be_sent_late_may_have_been_executed(bench: Bench) -> N
         ["ended", 1, 1, "timeout", []],
         ["over", 1, None, "TimeoutError"],
     ]
+
+
+def _below_the_kernels_own(count: int) -> tuple[int, int]:
+    first = random.randrange(12_000, 30_000)
+    return first, first + count - 1
+
+
+def _tapped(bench: Bench, ports: tuple[int, int]) -> type[TappedSocket]:
+    class Tapped(TappedSocket):
+        tap = Tap(bench.notes, sentinels=frozenset(), source_host="127.0.0.1", source_ports=ports)
+
+    return Tapped
+
+
+def test_as_many_connections_as_there_are_ports(bench: Bench) -> None:
+    ports = _below_the_kernels_own(40)
+    tapped = _tapped(bench, ports)
+    with ExitStack() as opened:
+        node = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=100))
+        taken = set()
+        for _ in range(40):
+            one = opened.enter_context(tapped())
+            one.connect(node.getsockname())
+            taken.add(one.getsockname()[1])
+        assert taken == {*range(ports[0], ports[1] + 1)}
+        with pytest.raises(OSError, match="Cannot assign requested address"):
+            opened.enter_context(tapped()).connect(node.getsockname())
+
+
+def test_port_of_another_connection_is_passed_over_and_settings_stay(bench: Bench) -> None:
+    ports = _below_the_kernels_own(2)
+    with ExitStack() as opened:
+        node = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=100))
+        somebody = opened.enter_context(socket.socket())
+        somebody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        somebody.bind(("127.0.0.1", ports[0]))
+        somebody.connect(node.getsockname())
+        mine = opened.enter_context(_tapped(bench, ports)())
+        mine.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        mine.settimeout(1.5)
+        mine.connect(node.getsockname())
+        assert mine.getsockname() == ("127.0.0.1", ports[1])
+        assert mine.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert (mine.gettimeout(), mine.getblocking(), os.get_blocking(mine.fileno())) == (1.5, True, False)
