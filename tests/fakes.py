@@ -487,6 +487,9 @@ class FakeTopology:
     def why_no_power_loss(self, node: str) -> str:
         return self.no_power_loss
 
+    def cut_power(self, node: str) -> None:
+        self._does("cut power", node)
+
     def first_unsynced(self, file: Path) -> int | None:
         return self.unsynced.get(file)
 

@@ -6,18 +6,21 @@ node starts again. Settings that make no difference under `kill` do so here: `ap
 
 Effect: the processes are gone; the proof says how much each file lost. With `for:` the nodes start again
 after that time, with what is left.
+
+Trap: a node that is killed has its files on the disk soon after, because whoever runs it writes something
+down. So what waits is asked for while the process stands still, before it is killed.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clock import RunClock
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kill import seen_gone, start_again
-from harness.faults.last_answer import watched
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine, Powered
@@ -48,17 +51,20 @@ class LosePower:
             if reason := _power(scene).why_no_power_loss(node):
                 raise NoEffect(f"{node}: {reason}")
         synced = _synced(nodes, scene)
-        with watched(scene, nodes) as departure:
-            for node in nodes:
-                scene.topology.kill(node)
-            at_us, error_us = departure.when(nodes)
+        begun_us = scene.observed.now_us()
+        for node in nodes:
+            _power(scene).cut_power(node)
+        at_us = scene.observed.now_us()
+        ends = [one for node in nodes for one in _ends(node, synced, scene)]
+        for node in nodes:
+            scene.topology.kill(node)
         gone = seen_gone(nodes, scene)
-        lost = [said for node in nodes for said in _without_unsynced(node, synced, scene)]
+        lost = [said for one in ends if (said := one.cut())]
         return Effect(
             targets=nodes,
             proof=f"power lost: {', '.join(known)}; {gone}; {', '.join(lost) or 'no file lost anything'}",
             at_us=at_us,
-            error_us=error_us,
+            error_us=max(1, at_us - begun_us),
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
@@ -88,15 +94,30 @@ def _synced(nodes: tuple[str, ...], scene: FaultScene) -> dict[Path, int]:
     return found
 
 
-def _without_unsynced(node: str, synced: dict[Path, int], scene: FaultScene) -> list[str]:
-    """Cut files of a node that is down where the disk ends; says what each lost."""
-    power, said = _power(scene), []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """Where a file ended on the disk when power was lost."""
+
+    node: str
+    file: Path
+    kept: int
+
+    def cut(self) -> str:
+        """Cut it there; says what it lost, if anything."""
+        size = self.file.stat().st_size
+        if self.kept >= size:
+            return ""
+        os.truncate(self.file, self.kept)
+        return f"{self.file.name} of {self.node} lost its last {size - self.kept} of {size} bytes"
+
+
+def _ends(node: str, synced: dict[Path, int], scene: FaultScene) -> list[_End]:
+    """Of the files that have more than the disk."""
+    power = _power(scene)
     if scene.plan.node(node).setting("appendfsync", "everysec") == "always":
         return []  # nobody was told of a write that waits
-    for file in power.data_files(node):
-        first, size = power.first_unsynced(file), file.stat().st_size
-        kept = size if first is None else max(first, synced.get(file, 0))
-        if kept < size:
-            os.truncate(file, kept)
-            said.append(f"{file.name} of {node} lost its last {size - kept} of {size} bytes")
-    return said
+    return [
+        _End(node=node, file=file, kept=max(first, synced.get(file, 0)))
+        for file in power.data_files(node)
+        if (first := power.first_unsynced(file)) is not None
+    ]

@@ -535,6 +535,11 @@ class Powered(Protocol):
         """Why nobody can say what of its files is on the disk; empty: it can be said."""
         ...
 
+    def cut_power(self, node: str) -> None:
+        """Let its process do nothing more, unknown to the engine that runs it: what an engine writes down
+        about a change brings the node's files to the disk as well. Whoever calls this kills the node next."""
+        ...
+
     def first_unsynced(self, file: Path) -> int | None:
         """Where the first page begins that is not on the disk; None: all of it is."""
         ...

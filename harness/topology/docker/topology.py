@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +37,7 @@ from harness.topology.base.configuration import first_nodes_file, redact, render
 from harness.topology.base.control import Controls
 from harness.topology.base.cuts import listens
 from harness.topology.base.keeper import Keeper
-from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
+from harness.topology.base.processes import ProcessIdentity, boot_id, end, stopped, this_process
 from harness.topology.base.readiness import answers, assemble
 from harness.topology.docker import compose, daemon, held_record, volumes
 from harness.topology.docker.addresses import (
@@ -442,6 +443,20 @@ class DockerTopology:
 
     def why_no_power_loss(self, node: str) -> str:  # noqa: ARG002 - all volumes lie in one place
         return volumes.why_no_power_loss()
+
+    def cut_power(self, node: str) -> None:
+        state = self.state(node)
+        if state.pid is None or state.paused:
+            return
+        pid = state.pid
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+        wait_until(
+            lambda: not Path(f"/proc/{pid}").exists() or stopped(pid),
+            within_s=GONE_WITHIN_S,
+            waiting_for=f"{node} to have all threads stopped",
+            every_s=0.001,
+        )
 
     def first_unsynced(self, file: Path) -> int | None:
         return unsynced.first_unsynced(file)

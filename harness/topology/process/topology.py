@@ -189,6 +189,9 @@ class ProcessTopology:
     def why_no_power_loss(self, node: str) -> str:
         return unsynced.why_not(self._folder(node) / "data")
 
+    def cut_power(self, node: str) -> None:
+        self._servers[node].pause()
+
     def first_unsynced(self, file: Path) -> int | None:
         return unsynced.first_unsynced(file)
 
