@@ -262,6 +262,7 @@ class Cause(StrEnum):
     EXPIRED = "expired"
     CLIENT_RETRY = "client retry"
     MIXED_REPLIES = "client mixed up replies"
+    ANSWER_LOST = "answer lost"
     APPLICATION_RACE = "application race"
     OUT_OF_MEMORY = "memory full"
     TOO_FEW_REPLICAS = "too few replicas"

@@ -152,7 +152,7 @@ def _named(
     if promise is None or kind is None:
         return UNEXPLAINED, Why()
     if not promise.certain:
-        return kind, Why(because="an attempt without an answer was carried out")
+        return kind, Why(cause=Cause.ANSWER_LOST, because="an attempt without an answer was carried out")
     if breach.cause is not None:
         return kind, Why(cause=breach.cause)
     if old:
