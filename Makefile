@@ -165,7 +165,7 @@ haproxy: setup ## What shapes of HAProxy lose under the same faults, five runs o
 		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
 .PHONY: track-record
-track-record: setup ## Write README's table of reports anew, from the results RUN (a folder)
+track-record: setup ## Write README's table of reports anew, from docs/catalogue-on-engines and the results RUN (a folder)
 	@.venv/bin/python -m lab.track_record $(call quoted,RUN) --write
 
 .PHONY: wait

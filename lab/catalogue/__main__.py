@@ -22,7 +22,7 @@ from harness.model.nearest import did_you_mean
 from harness.model.scenario import Scenario
 from harness.options import Parser
 from harness.safe_files import write_file
-from lab.catalogue.record import OneRun, Record, runs_of
+from lab.catalogue.record import RECORD, OneRun, Record, runs_of
 from lab.catalogue.table import page
 from lab.command import as_command
 from lab.engines.__main__ import engines_here
@@ -31,7 +31,6 @@ from lab.published import MadePart, encoded, today
 from lab.rows import ROOT, RUNS
 from lab.track_record.__main__ import shipped_scenarios
 
-RECORD = ROOT / "docs" / "catalogue-on-engines.json"
 PAGE = ROOT / "docs" / "catalogue-on-engines.md"
 MADE = MadePart("<!-- made by make catalogue -->", "<!-- end -->")
 

@@ -13,7 +13,9 @@ import msgspec
 
 from harness.model.engine import engine_name
 from harness.model.words import Verdict
+from lab.rows import ROOT
 
+RECORD = ROOT / "docs" / "catalogue-on-engines.json"
 DECIDED = frozenset({Verdict.PASS, Verdict.FAIL})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -20,6 +21,8 @@ OTHERS: Mapping[Verdict, str] = {
 NOT_RUN = ""
 WHY_AT_MOST = 160
 """Characters of a reason: it also holds what was measured."""
+_FOLDERS = re.compile(r"(?<!\S)/(?:[\w.+-]+/)+")
+"""Of the machine that it was run on."""
 
 
 def page(record: Record, shown: Mapping[str, Shows]) -> list[str]:
@@ -76,5 +79,5 @@ def _reasons(record: Record) -> list[str]:
 
 
 def _short(why: str) -> str:
-    text = " ".join(why.split()).replace("|", "/")
+    text = " ".join(_FOLDERS.sub("", why).split()).replace("|", "/")
     return text if len(text) <= WHY_AT_MOST else f"{text[: WHY_AT_MOST - 2].rstrip()} …"

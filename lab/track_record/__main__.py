@@ -1,9 +1,9 @@
 """`python -m lab.track_record RESULT…`: which reports were shown on which engine, from results, for README.
 
-Each RESULT is a results folder or a `summary.json`. A weakness that passed was shown on the engine that it
-ran on, a weakness that failed was not; a promise that passed holds there. Runs without a verdict of that
-kind (INCONCLUSIVE, SKIPPED) say nothing. `--write` puts the table into README, and the list of the catalogue
-into docs/catalogue.md.
+Each RESULT is a results folder or a `summary.json`; what docs/catalogue-on-engines.json keeps counts as well.
+A weakness that passed was shown on the engine that it ran on, a weakness that failed was not; a promise that
+passed holds there. Runs without a verdict of that kind (INCONCLUSIVE, SKIPPED) say nothing. `--write` puts
+the table into README, and the list of the catalogue into docs/catalogue.md.
 """
 
 from __future__ import annotations
@@ -14,15 +14,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.errors import ExitStatus
 from harness.model.scenario import Scenario
 from harness.options import Parser
 from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
 from harness.scenario import load
+from lab.catalogue.record import RECORD, Record
 from lab.command import as_command
 from lab.rows import ROOT
-from lab.track_record.table import CATALOGUE_HEAD, HEAD, MADE, catalogue, runs_in, runs_of, table
+from lab.track_record.table import (
+    CATALOGUE_HEAD,
+    HEAD,
+    MADE,
+    catalogue,
+    runs_in,
+    runs_of,
+    runs_of_catalogue,
+    table,
+)
 
 README = ROOT / "README.md"
 CATALOGUE_PAGE = ROOT / "docs" / "catalogue.md"
@@ -39,7 +51,8 @@ def main() -> int:
     scenarios = dict(shipped_scenarios())
     reports = {name: one for name, one in scenarios.items() if one.bugs}
     text = README.read_text(encoding="utf-8")
-    runs = [*runs_in(text), *(run for path in given.results for run in runs_of(_summary(path)))]
+    told = (run for path in given.results for run in runs_of(_summary(path)))
+    runs = [*runs_in(text), *runs_of_catalogue(msgspec.json.decode(RECORD.read_bytes(), type=Record)), *told]
     lines = [*HEAD, *table(reports, runs)]
     if given.write:
         for file, content in ((README, lines), (CATALOGUE_PAGE, [*CATALOGUE_HEAD, *catalogue(scenarios)])):

@@ -11,6 +11,7 @@ from typing import Any
 from harness.model.engine import engine_name
 from harness.model.scenario import Scenario
 from harness.model.words import Shows, Verdict
+from lab.catalogue.record import DECIDED, Record
 from lab.published import MadePart
 
 CATALOGUE = "catalogue"
@@ -47,6 +48,13 @@ def runs_of(summary: Mapping[str, Any]) -> Iterator[Run]:
             engine=engine_name(one["engine"]),
             passed=one["verdict"] == Verdict.PASS,
         )
+
+
+def runs_of_catalogue(record: Record) -> Iterator[Run]:
+    """Those that were kept of the catalogue on each engine."""
+    for one in record.runs:
+        if one.verdict in DECIDED:
+            yield Run(scenario=one.scenario, engine=one.engine, passed=one.verdict is Verdict.PASS)
 
 
 def runs_in(text: str) -> Iterator[Run]:

@@ -52,13 +52,13 @@ def test_page_has_a_cell_for_each_engine_and_a_reason_for_what_did_not_pass() ->
     """A weakness that failed was not shown, a promise that failed is broken, and both say why."""
     runs = [
         one(Verdict.PASS),
-        one(Verdict.SKIPPED, engine="valkey-9.1", why="needs | that"),
+        one(Verdict.SKIPPED, engine="valkey-9.1", why="/usr/bin/redis-server needs | that"),
         one(Verdict.FAIL, name="single/02-y", why="lost-write was 3, expected 0"),
     ]
     text = "\n".join(page(Record().with_runs(runs), {NAME: Shows.WEAKNESS, "single/02-y": Shows.PROMISE}))
     assert "| scenario | | redis-7.0 (process) | valkey-9.1 (process) |" in text
     assert f"| `{NAME}` | W | shown | skipped |" in text
     assert "| `single/02-y` | P | **broken** |  |" in text
-    assert f"| `{NAME}` | valkey-9.1 (process) | skipped | needs / that |" in text
+    assert f"| `{NAME}` | valkey-9.1 (process) | skipped | redis-server needs / that |" in text
     assert "| `single/02-y` | redis-7.0 (process) | fail | lost-write was 3, expected 0 |" in text
     assert "| redis-7.0 | process | 2026-01-02 | 1 | 0 | 1 |" in text
