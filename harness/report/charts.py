@@ -45,7 +45,7 @@ def charts(past: History) -> tuple[Chart, ...]:
     axis = Axis(past)
     slice_s = axis.slice_us / 1e6
     panels: tuple[_Panel, ...] = (
-        (f"Latency: the slowest request in each {slice_s:g} s", _latency, _TIMES),
+        (f"Latency: the slowest request in each {slice_s:.2g} s", _latency, _TIMES),
         (f"Requests in each {slice_s:g} s that were refused, or got no answer", _errors, _COUNTS),
         ("How far replicas are behind their primary", _lag, _SIZES),
         ("Memory of each data node", _memory, _SIZES),
