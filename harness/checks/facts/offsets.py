@@ -87,15 +87,13 @@ class Offsets:
         Asked of `run_id`, or of the process that the node was by then: one that starts from a snapshot may
         execute once more what the one before it had executed.
         """
-        samples = self._samples.get(node, ())
-        last = bisect_right(self._answered.get(node, ()), by_us) - 1
-        if span.high is None or last < 0:
+        if span.high is None:
             return FOREVER
-        run_id = run_id or samples[last].run_id
+        run_id = run_id or self.process_at(node, by_us)
         return next(
             (
                 float(one.done_us)
-                for one in samples
+                for one in self._samples.get(node, ())
                 if one.role == NodeRole.REPLICA
                 and one.run_id == run_id
                 and one.replid == span.stream
@@ -103,6 +101,11 @@ class Offsets:
             ),
             FOREVER,
         )
+
+    def process_at(self, node: str, t_us: float) -> str:
+        """The process that had answered last by then; empty: none had."""
+        last = bisect_right(self._answered.get(node, ()), t_us) - 1
+        return self._samples[node][last].run_id if last >= 0 else ""
 
     def goes_on_us(self, node: str, run_id: str) -> float:
         """When this process was first seen, if it may have gone on from a snapshot of the one before it: that

@@ -218,7 +218,7 @@ class Ownership:
         alone_until, gone = dict[Process, float](), dict[Process, float]()
         for event in reversed(history.events):
             if event.name == "effect" and event.fault in ending and event.node is not None:
-                process = event.node, self._last_seen(event.node, event.t_us - event.error_us)
+                process = event.node, self.offsets.process_at(event.node, event.t_us - event.error_us)
                 if process[1]:
                     alone_until[process], gone[process] = event.t_us - event.error_us, event.t_us
         for node, samples in self._samples.items():
@@ -226,12 +226,6 @@ class Ownership:
                 if earlier.run_id != later.run_id:
                     gone.setdefault((node, earlier.run_id), later.done_us)
         return alone_until, gone
-
-    def _last_seen(self, node: str, t_us: float) -> str:
-        """The process that had answered last by then; empty: nobody knows."""
-        samples = self._samples.get(node, [])
-        before = bisect_right(samples, t_us, key=lambda one: one.done_us)
-        return samples[before - 1].run_id if before else ""
 
 
 def _around(samples: list[NodeSample], from_us: float, to_us: float) -> list[NodeSample]:

@@ -12,7 +12,11 @@ came after it once more: also what it had acked itself, or had when it was promo
 
 from __future__ import annotations
 
-from harness.checks.facts.causes import acker, watcher
+from collections.abc import Sequence
+
+from harness.checks.facts.causes import Acker, acker, watcher
+from harness.checks.facts.ownership import Ownership
+from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
 from harness.model.engine import several
@@ -48,12 +52,20 @@ def replayed_us(timelines: Timelines, effect: StepEffect, sight: Sight) -> float
     span = nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
     executed_us = last_us
     for node in {at.node, *(one.node for one in heirs)}:
-        led_us = min((one.by_us for one in heirs if one.node == node), default=FOREVER)
-        if node == by.node:
-            led_us = last_us
-        if node == at.node and led_us < nodes.offsets.goes_on_us(node, at.run_id):
-            led_us = FOREVER  # another process did that, and this one followed somebody
+        led_us = _led_us(nodes, node, last_us if node == by.node else None, heirs, at)
         until_us, run_id = (led_us, "") if led_us < sight.done_us else (sight.done_us, at.run_id)
         followed_us = FOREVER if span is None else nodes.offsets.reached_us(node, span, until_us, run_id)
         executed_us = max(executed_us, min(followed_us, led_us))
     return min(executed_us, sight.done_us)
+
+
+def _led_us(nodes: Ownership, node: str, acked_us: float | None, heirs: Sequence[Owner], at: Acker) -> float:
+    """By when a node had it as primary: it acked it then, or was promoted. `FOREVER`: it never had.
+
+    Asked of the process that answered, or else that led last. Where that went on from a snapshot, it counts
+    what it did itself: another process of the node had executed it, and it did so once more."""
+    led_us = [one.by_us for one in heirs if one.node == node]
+    run_id = at.run_id if node == at.node else nodes.offsets.process_at(node, max(led_us))
+    anew_us = nodes.offsets.goes_on_us(node, run_id)
+    own_us = led_us if acked_us is None else [acked_us, *led_us]
+    return min((one for one in own_us if one >= anew_us), default=FOREVER)
