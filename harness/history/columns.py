@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Self
 
 from harness.costly import np, pa, pc, pq
 from harness.history.files import HALF, TABLES, unpacked_at_most
-from harness.history.on_disk import ColumnsOnDisk
+from harness.history.on_disk import ColumnsOnDisk, whole
 from harness.history.pages import unpacked_bytes
 from harness.model.table import Holds, OperationTable, arrow_type, rows_of
 from harness.safe_files import opened
@@ -201,7 +201,7 @@ def _whole(path: Path, columns: Sequence[str]) -> pa.Table:
     """All columns in one go: to open a small file for each takes longer than to read it."""
     check_complete(path, columns)
     file = pq.ParquetFile(path, memory_map=False)
-    table = file.read(columns=list(columns), use_threads=False)
+    table = whole(file.read(columns=list(columns), use_threads=False), path)
     if len(table) != file.metadata.num_rows:
         raise ValueError(f"expected {file.metadata.num_rows} rows, found {len(table)}")
     return table.unify_dictionaries().combine_chunks().select(list(columns))
@@ -254,7 +254,7 @@ def _of_the_kit(schema: pa.Schema, wanted: pa.Schema, columns: Sequence[str]) ->
 
 def _column(path: Path, name: str) -> pa.ChunkedArray:
     file = pq.ParquetFile(path, memory_map=False)
-    column = file.read(columns=[name], use_threads=False)
+    column = whole(file.read(columns=[name], use_threads=False), path)
     if len(column) != file.metadata.num_rows:
         raise ValueError(f"column {name}: expected {file.metadata.num_rows} rows, found {len(column)}")
     return column.unify_dictionaries().combine_chunks()[name]

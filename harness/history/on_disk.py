@@ -15,9 +15,16 @@ from pathlib import Path
 
 from harness.costly import np, pa, pc, pq
 from harness.errors import UsageError
-from harness.model.table import Rows, compacted
+from harness.history.files import TABLES
+from harness.model.table import ATTEMPT_COLUMNS, OPERATION_COLUMNS, STEP_COLUMNS, Rows, compacted
 
 READERS = 2
+
+_ALWAYS = {
+    file: {"row", *(one.name for one in columns if one.always)}
+    for file, columns in zip(TABLES, (OPERATION_COLUMNS, STEP_COLUMNS, ATTEMPT_COLUMNS), strict=True)
+}
+"""The columns of each file in which no row is null."""
 
 ReadColumn = Callable[[Path, str], pa.ChunkedArray]
 
@@ -103,7 +110,8 @@ class ColumnsOnDisk:
 
     def _group(self, group: int, columns: list[str]) -> pa.Table:
         file = pq.ParquetFile(self._path, metadata=self._metadata, memory_map=False)
-        return file.read_row_group(group, columns=columns, use_threads=False)
+        before = sum(self._metadata.row_group(n).num_rows for n in range(group))
+        return whole(file.read_row_group(group, columns=columns, use_threads=False), self._path, before)
 
     @contextmanager
     def _readable(self, what: str) -> Iterator[None]:
@@ -111,6 +119,19 @@ class ColumnsOnDisk:
             yield
         except (OSError, ValueError) as problem:
             raise UsageError(f"{self._path}: {what} cannot be read: {problem}") from problem
+
+
+def whole(table: pa.Table, path: Path, before: int = 0) -> pa.Table:
+    """The same, which are rows of this file after so many others.
+
+    Raises:
+        ValueError: one lacks what every record has.
+    """
+    for name in table.column_names:
+        if name in _ALWAYS[path.name] and table[name].null_count:
+            row = before + pc.index(table[name].is_null(), True).as_py()
+            raise ValueError(f"column {name}: row {row}, counted from 0, is null, which no run writes")
+    return table
 
 
 def _without_the_rest(column: pa.ChunkedArray) -> pa.Array:

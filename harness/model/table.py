@@ -73,6 +73,11 @@ class Column:
     word: Callable[[str], Any] | None = None
     """Text to enum member; None: it is no enum."""
 
+    @property
+    def always(self) -> bool:
+        """Every record has a value there, so null stands for none of them."""
+        return not self.optional and self.json is None and self.holds is not Holds.NUMBERS
+
     def pack(self, values: Sequence[Any]) -> pa.Array:
         """The field's values, of records or of their raw forms.
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from harness import history
 from harness.clock import RunClock, wait_until
+from harness.costly import pa, pc, pq
 from harness.errors import EnvironmentFailure, UsageError
 from harness.history import closing, columns
 from harness.model.records import (
@@ -429,6 +430,38 @@ def test_columns_missing_or_damaged_are_an_error(tmp_path: Path, name: str, dama
         UsageError, match=rf"{name}: (damaged|.*cannot be read: No such file)|cannot be read: No such file"
     ):
         history.read(tmp_path)
+
+
+@pytest.mark.parametrize(("small_bytes", "in_memory"), [(columns.SMALL_BYTES, True), (0, True), (0, False)])
+@pytest.mark.parametrize("told", ["operations.session", "steps.key", "steps.row", "attempts.n"])
+def test_row_that_lacks_what_every_record_has_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, small_bytes: int, in_memory: bool
+) -> None:
+    """Somebody changed a history from before there were checksums. It says which column of which row."""
+    monkeypatch.setattr(columns, "GROUP_OPERATIONS", 2)
+    monkeypatch.setattr(columns, "OVERLAP_OPERATIONS", 0)
+    monkeypatch.setattr(columns, "SMALL_BYTES", small_bytes)
+    attempt = Attempt(n=1, connection=7, steps=(1,), handed_over=True, sent_us=5, done_us=9, result="reply")
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+    for number in range(1, 5):
+        writer.record(a.operation(number, attempts=(attempt,)))
+    writer.close(Closing(t_us=1, operations=4))
+    name, _, column = told.partition(".")
+    file = tmp_path / f"{name}.parquet"
+    old = pq.read_table(file)
+    assert len(old) == 4
+    place = old.schema.get_field_index(column)
+    gap = pa.array([n == 2 for n in range(4)])
+    changed = pc.if_else(gap, pa.scalar(None, old.schema.field(place).type), old[column])
+    with pq.ParquetWriter(file, old.schema) as anew:
+        anew.write_table(old.set_column(place, old.schema.field(place), changed), row_group_size=2)
+    packed = tmp_path / "history.jsonl.gz"
+    opening, *others, _seal = gzip.decompress(packed.read_bytes()).splitlines()
+    unsealed = msgspec.json.encode({**msgspec.json.decode(opening), "format": 2, "plan_digest": ""})
+    packed.write_bytes(gzip.compress(b"\n".join([unsealed, *others, b""])))
+    with pytest.raises(UsageError, match=rf"{name}.*column {column}: row 2, counted from 0, is null"):
+        history.read(tmp_path, in_memory=in_memory).table.take([0, 2]).records()
 
 
 def test_operations_fewer_than_the_closing_counts_are_reported(tmp_path: Path) -> None:
