@@ -156,7 +156,7 @@ class SessionCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossBudget:
-    """What a fault may cost at most: acked writes that lie within these times may be lost."""
+    """What a fault may cost at most: acked writes that lie within [from, until] may be lost."""
 
     fault: int | None
     """Its number; None: a failover that no fault of the list set off."""
@@ -166,28 +166,37 @@ class LossBudget:
     """None: the fault is about no shard."""
     bound_s: float | None
     """How long the loss may go on, from the fault's effect; for a primary that is gone at once, until
-    it. 0: nothing may be lost. None: nothing bounds it, and `derivation` is the reason."""
+    it. 0: nothing may be lost. None: nothing bounds it, and `derivation` is the reason: how much is lost of
+    what was acked within these times is not judged."""
     derivation: str
     """`1.5 × cluster-node-timeout 3 s + 0.3 s`."""
     typical_s: float | None = None
     effect_s: float = 0.0
     """The fault's effect, in seconds after the first fault's, like the two that follow."""
     from_s: float | None = None
-    """None with `until_s`: how far back is not known."""
-    from_by_timer: bool = False
-    """`from_s` is what a node's timer promised, which a late machine stretches; else offsets or a moment of
-    the run prove it."""
+    """None, where something may be lost: how far back is not known."""
+    from_timer_s: float = 0.0
+    """How long the node's timer runs that `from_s` counts back by, which a late machine stretches; 0: none
+    does, offsets or a moment of the run prove it."""
     until_s: float | None = None
-    """None: nothing may be lost, or nothing bounds it."""
+    """None: nothing may be lost, or, without a bound, to the end of the run."""
+    until_timer_s: float = 0.0
+    """The same of the timer that ends at `until_s`."""
     successor: str | None = None
     """Who took the place of the node that was struck: what it acked from `succeeded_s` on, the fault cannot
     have cost."""
     succeeded_s: float | None = None
 
     @property
+    def costs_nothing(self) -> bool:
+        return self.bound_s is not None and self.until_s is None
+
+    @property
     def window_s(self) -> float | None:
         """The same bound for a loss window, which counts from the first fault's effect."""
-        return self.bound_s if self.until_s is None else max(self.bound_s or 0.0, self.until_s)
+        if self.bound_s is None or self.until_s is None:
+            return self.bound_s
+        return max(self.bound_s, self.until_s)
 
 
 def governing(budgets: Iterable[LossBudget], shard: int | None = None) -> LossBudget | None:

@@ -3,15 +3,15 @@
 Budgets are intervals on the run's clock, because losses are not only counted from a fault onwards:
 what a killed primary takes along was acked just *before* its end. The rules are in `loss_rules`.
 
-Nothing can be over a budget that does not exist: one fault without a bound (a flush) leaves its
-whole shard unjudged; where a fault has no rule at all, what was lost is undecided. So is a write that is over
-a budget by less than this machine was late. Trap: that is about this write alone; the others of its shard,
-and those of other shards, are judged as if it had not been.
+Nothing can be over a budget that does not exist: a fault without a bound (a flush) leaves unjudged what was
+acked on its shard while it can have taken that away; where a fault has no rule at all, what was lost is
+undecided. So is a write that is over a budget by less than this machine was late. Trap: that is about this
+write alone; the others of its shard, and those of other shards, are judged as if it had not been.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -36,6 +36,7 @@ from harness.model.history import History
 from harness.model.judgement import Finding, LossBudget
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import FindingSide, Trait
 
 # One for a shard, from the write that is furthest out.
@@ -107,10 +108,8 @@ def judge_budget(facts: Facts, losses: Iterable[Finding]) -> Counted:
     """
     counted = Counted()
     unruled = {step.number for step in facts.history.plan.scenario.faults if step.kind not in RULES}
-    for shard, members in _by_shard(facts, losses).items():
-        mine = _of_shard(shard, loss_budgets(facts))
+    for mine, over in _beyond(facts, losses):
         without_rule = any(one.fault in unruled for one in mine)
-        over = [] if without_rule else _over(facts, members, mine)
         proved = [one for one in over if one.proved]
         if proved:
             worst = max(proved, key=lambda one: one.by_s)
@@ -122,12 +121,15 @@ def judge_budget(facts: Facts, losses: Iterable[Finding]) -> Counted:
 
 def excuses(facts: Facts, losses: Iterable[Finding]) -> tuple[str, ...]:
     """Why lost writes that no budget covers may be this machine's doing."""
-    found = (
-        one.excuse
-        for shard, members in _by_shard(facts, losses).items()
-        for one in _over(facts, members, _of_shard(shard, loss_budgets(facts)))
-    )
+    found = (one.excuse for _, over in _beyond(facts, losses) for one in over)
     return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _beyond(facts: Facts, losses: Iterable[Finding]) -> Iterator[tuple[list[LossBudget], list[Over]]]:
+    """For each shard with lost writes: its budgets, and what they do not cover."""
+    for shard, members in _by_shard(facts, losses).items():
+        budgets = [one for one in loss_budgets(facts) if shard is None or one.shard in {None, shard}]
+        yield budgets, _over(facts, members, budgets)
 
 
 def _by_shard(facts: Facts, losses: Iterable[Finding]) -> dict[int | None, list[Finding]]:
@@ -142,9 +144,7 @@ def _by_shard(facts: Facts, losses: Iterable[Finding]) -> dict[int | None, list[
 
 
 def _over(facts: Facts, losses: Iterable[Finding], budgets: Sequence[LossBudget]) -> list[Over]:
-    """Those of a shard that none of its budgets covers; none where one of them has no bound."""
-    if any(one.bound_s is None for one in budgets):
-        return []
+    """Those of a shard that none of its budgets covers."""
     zero_us, error_s = facts.landmarks.zero_us, _error_s(facts)
     machine = lateness(facts).of_nodes
     most_s = machine.most_s  # of many writes, few are near enough to ask for more
@@ -160,27 +160,20 @@ def _over(facts: Facts, losses: Iterable[Finding], budgets: Sequence[LossBudget]
 
 
 def _excuse(machine: Lateness, t_s: float, node: str | None, budget: LossBudget, error_s: float) -> str:
-    """A late machine stretches what a timer measures: from the effect on, or back from it. It does nothing to
-    what the successor had by its offsets, or to what no fault may cost at any time."""
+    """A late machine stretches what a timer measures, while the timer runs. It does nothing to what the
+    successor had by its offsets, or to what no fault may cost at any time."""
     by_s = _outside_s(t_s, node, budget, error_s)
-    if budget.until_s is None or by_s == float("inf"):
+    early = budget.from_s is not None and t_s < budget.from_s
+    timer_s = budget.from_timer_s if early else budget.until_timer_s
+    lasted_s = timer_s + by_s
+    if not timer_s or lasted_s == float("inf") or not machine.explains(by_s, lasted_s):
         return ""
-    if t_s > budget.until_s:
-        timer_s = budget.until_s - budget.effect_s
-    elif budget.from_s is not None and budget.from_by_timer:
-        timer_s = budget.effect_s - budget.from_s
-    else:
-        return ""
-    return machine.said_of_excess(by_s, timer_s + by_s) if machine.explains(by_s, timer_s + by_s) else ""
+    return machine.said_of_excess(by_s, lasted_s)
 
 
 def _error_s(facts: Facts) -> float:
     late_us = max((pair.loop_lag_us for pair in facts.history.clocks), default=0)
     return (late_us + facts.history.clocks_apart_us) / 1e6
-
-
-def _of_shard(shard: int | None, budgets: Iterable[LossBudget]) -> list[LossBudget]:
-    return [one for one in budgets if shard is None or one.shard in {None, shard}]
 
 
 def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) -> list[LossBudget]:
@@ -205,7 +198,7 @@ def _explained(hit: Hit, budget: LossBudget) -> Owner | None:
     taken = hit.successor if asked_for else hit.led_to
     if taken is None or taken.by_us < hit.since_us:
         return None
-    return taken if asked_for or budget.bound_s is None or budget.until_s is not None else None
+    return None if budget.costs_nothing and not asked_for else taken
 
 
 def _judged(hit: Hit, rule: Callable[[Hit], Allowed]) -> Allowed:
@@ -221,18 +214,20 @@ def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
         typical_s=allowed.typical_s,
         derivation=allowed.derivation,
     )
-    if allowed.until_us is None:
+    if allowed.bound_s is not None and allowed.until_us is None:
         return budget
     since_us = allowed.since_us
     if since_us is None:
         since_us = copied_until_us(hit.facts, hit.node, hit.successor, hit.since_us)
+    whoever = allowed.since_us == NEVER or _struck_as_well(hit)
     return replace(
         budget,
         effect_s=(hit.event.t_us - zero_us) / 1e6,
-        from_s=None if since_us is None else (since_us - zero_us) / 1e6,
-        from_by_timer=allowed.since_by_timer,
-        until_s=(allowed.until_us - zero_us) / 1e6,
-        **_succession(hit.facts, hit.shard, None if _struck_as_well(hit) else hit.successor, zero_us),
+        from_s=None if since_us in {None, NEVER} else (since_us - zero_us) / 1e6,
+        from_timer_s=allowed.since_timer_s,
+        until_s=None if allowed.until_us in {None, FOREVER} else (allowed.until_us - zero_us) / 1e6,
+        until_timer_s=allowed.until_timer_s,
+        **_succession(hit.facts, hit.shard, None if whoever else hit.successor, zero_us),
     )
 
 
@@ -277,6 +272,7 @@ def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[Loss
                 effect_s=(owner.by_us - zero_us) / 1e6,
                 from_s=None if copied_us is None else (copied_us - zero_us) / 1e6,
                 until_s=(owner.by_us - zero_us) / 1e6 + more_s,
+                until_timer_s=more_s,
                 **_succession(facts, shard, owner, zero_us),
             )
 
@@ -291,12 +287,11 @@ def _nearest(
 
 
 def _outside_s(t_s: float, node: str | None, budget: LossBudget, error_s: float) -> float:
-    if budget.until_s is None:
-        return float("inf")
-    if _of_successor(t_s, node, budget, error_s):
+    if budget.costs_nothing or _of_successor(t_s, node, budget, error_s):
         return float("inf")
     before_s = 0.0 if budget.from_s is None else budget.from_s - t_s
-    return max(0.0, before_s, t_s - error_s - budget.until_s)
+    after_s = 0.0 if budget.until_s is None else t_s - error_s - budget.until_s
+    return max(0.0, before_s, after_s)
 
 
 def _of_successor(t_s: float, node: str | None, budget: LossBudget, error_s: float) -> bool:
@@ -312,12 +307,12 @@ def _finding(worst: Finding, count: int, budgets: Sequence[LossBudget], facts: F
     _, nearest = _nearest(t_s, worst.node, budgets, error_s)
     if nearest is None:
         allowed = "and no fault hit that shard"
-    elif nearest.until_s is None:
+    elif nearest.costs_nothing:
         allowed = f"and {_said(nearest)} may cost nothing: {nearest.derivation}"
     elif _of_successor(t_s, worst.node, nearest, error_s):
         allowed = f"by {worst.node}, which had taken over: {_said(nearest)} cannot have cost that"
     else:
-        edges = f"{_at(nearest.from_s)} to {_at(nearest.until_s)}"
+        edges = f"{_at(nearest.from_s, 'the beginning')} to {_at(nearest.until_s, 'the end')}"
         allowed = f"while {_said(nearest)} explains losses from {edges} ({nearest.derivation})"
     writes = "an acked write that is lost was" if count == 1 else f"{count} acked writes that are lost were"
     return replace(
@@ -337,5 +332,5 @@ def _said(budget: LossBudget) -> str:
     return budget.what if budget.fault is None else f"fault {budget.fault} ({budget.what})"
 
 
-def _at(t_s: float | None) -> str:
-    return "the beginning" if t_s is None else f"{t_s:+z.2f} s"
+def _at(t_s: float | None, otherwise: str) -> str:
+    return otherwise if t_s is None else f"{t_s:+z.2f} s"

@@ -11,7 +11,7 @@ Trap: the bounds hold for the nodes' own timers; on a starved host these are lat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.checks.facts.of_run import Facts
@@ -34,16 +34,20 @@ from harness.model.persistence import (
 )
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep
-from harness.model.times import FOREVER
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import Discovery, NodePurpose, Trait
 
 DEMOTED_WITHIN_S = 20.0
 """A primary that was replaced behind Sentinel's back: Sentinel waits 8 s before it corrects a node
 that calls itself master, and learns of it from an INFO that it sends every 10 s; measured 8-18 s."""
 DEMOTED_USUALLY_S = 10.0
+SENTINEL_PACE_S = 2.0
+"""SENTINEL_PING_PERIOD and SENTINEL_MAX_DESYNC: a second until it asks, and one at most until it starts."""
 CLUSTER_SLACK_S = 0.3
 """A cut-off primary notices after node-timeout without an answer to a ping that went out up to half a
 node-timeout late, then on its next tick. Measured 3.16-4.50 s with a node-timeout of 3 s."""
+CLUSTER_VOTES_S = 2.0
+"""The least for which votes are counted."""
 CLUSTER_SILENT_S = 2.0
 """CLUSTER_WRITABLE_DELAY: a primary that was started answers no request for so long."""
 CLUSTER_USUALLY = 1.25
@@ -61,16 +65,21 @@ MIN_REPLICAS_USUALLY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What a rule allows. `until_us` None with `bound_s` 0: nothing at all; `bound_s` None: no rule."""
+    """What a rule allows: losses of what was acked within [since, until]. `bound_s` 0 without `until_us`:
+    none at all; `bound_s` None: nothing bounds how much of that time, `until_us` None then: it has no end."""
 
     derivation: str
     bound_s: float | None = 0.0
     typical_s: float | None = None
     until_us: float | None = None
     since_us: float | None = None
-    """What was acked before this moment, it allows no loss of; None: of what the successor had."""
-    since_by_timer: bool = False
-    """That moment is what a node's timer promised, which a late machine stretches."""
+    """What was acked before this moment, it allows no loss of; None: of what the successor had; `NEVER`: what
+    it takes away may be of any age, whoever acked it."""
+    since_timer_s: float = 0.0
+    """How long the node's timer runs that `since_us` counts back by, which a late machine stretches; 0: none
+    does, offsets or a moment of the run prove it."""
+    until_timer_s: float = 0.0
+    """The same of the timer that ends at `until_us`."""
     then: Allowed | None = None
     """What it may cost besides, later."""
 
@@ -141,16 +150,21 @@ class Hit:
 
         Whoever asked it last before the end waits down-after, or node-timeout, for the answer. If nobody
         doubted it by then, or another fault handed its place over, that takeover has another reason. Where
-        nobody was heard to doubt it, or somebody began to later, another fault that took effect meanwhile may
-        be the reason: whoever fell silent is never heard to trust it again."""
+        nobody was heard to doubt it, it comes within `decides_s`. There, and where somebody began to later,
+        another fault that took effect meanwhile may be the reason: whoever fell silent is never heard to
+        trust it again."""
         taken, ended_us = self.successor, self.over_us
-        if taken is None or taken.from_us <= ended_us:
-            return taken
+        if taken is None:
+            return None
+        doubted_us = self._doubted_us(taken)
+        if taken.from_us <= ended_us:
+            return None if self._led_to_by_a_later_one(taken, doubted_us) else taken
         if self.strikes(ended_us, taken.by_us, Trait.HANDS_OVER):
+            return None
+        if not doubted_us and taken.from_us > ended_us + self.decides_s * 1e6:
             return None
         waits_s = self.node_timeout_s if self.in_cluster else self.topology.down_after_s
         until_us = ended_us + waits_s * 1e6
-        doubted_us = self._doubted_us(taken)
         if doubted_us and doubted_us[0] > until_us:
             return None
         in_time = bool(doubted_us) and doubted_us[-1] <= until_us
@@ -183,6 +197,43 @@ class Hit:
             elif event.name == CLEARED:
                 doubting.discard(event.source)
         return begun_us
+
+    @property
+    def decides_s(self) -> float:
+        """The longest that it takes from a node's last answer until another has its place, where nothing
+        hinders those who decide: the sum of their timers.
+
+        A sentinel asks once a second, waits down-after, starts up to a second later, gives an election up
+        after failover-timeout at most (`sentinelFailoverWaitStart`), and waits as long for the replica that
+        it chose (`sentinelFailoverWaitPromotion`). A node of a cluster waits node-timeout, holds what failed
+        for failed for two more though it answers (CLUSTER_FAIL_UNDO_TIME_MULT), and counts votes for two, 2 s
+        at least (`clusterHandleSlaveFailover`)."""
+        if self.in_cluster:
+            return 3 * self.node_timeout_s + max(2 * self.node_timeout_s, CLUSTER_VOTES_S)
+        return SENTINEL_PACE_S + self.topology.down_after_s + 2 * self.topology.failover_timeout_s
+
+    def _led_to_by_a_later_one(self, taken: Owner, doubted_us: Sequence[float]) -> bool:
+        """Whether a later fault is why it was replaced while this one lasted: this one had had all the time
+        that it needs, then that one struck the node, and only then enough of those who decide began to doubt
+        it, soon enough for that one. Where nobody was heard to, it was replaced that soon."""
+        decides_us = self.decides_s * 1e6
+        begun_us = doubted_us[: self._quorum][-1] if doubted_us else taken.from_us
+        causing = self.history.plan.scenario.faults_with(Trait.CAUSES_FAILOVER)
+        others = (
+            replace(self, step=causing[one.fault], event=one)
+            for one in self.history.effects
+            if one.fault in causing and self.node.name in targets_of(one, self.history)
+        )
+        return any(
+            self.event.t_us + decides_us < one.since_us < begun_us <= one.since_us + decides_us
+            for one in others
+        )
+
+    @property
+    def _quorum(self) -> int:
+        """How many must doubt it."""
+        inventory = self.history.plan.inventory
+        return inventory.shards // 2 + 1 if self.in_cluster else self.topology.effective_quorum
 
     def ended_before(self, taken: Owner) -> bool:
         """Whether another fault ended its process before it was replaced, and all doubted it only then."""
@@ -296,7 +347,13 @@ def _after(start_us: float, hit: Hit, more_s: float, usual_s: float, derivation:
         bound_s=max(0.0, begun_s + more_s),
         typical_s=max(0.0, begun_s + usual_s),
         until_us=start_us + more_s * 1e6,
+        until_timer_s=more_s,
     )
+
+
+def _of_any_age(until_us: float, derivation: str) -> Allowed:
+    """Whatever was acked by then, by any node, without a bound."""
+    return Allowed(derivation, bound_s=None, until_us=until_us, since_us=NEVER)
 
 
 def _not_primary(hit: Hit) -> Allowed:
@@ -307,7 +364,8 @@ def _behind(hit: Hit) -> Allowed:
     """A primary that is gone at once takes along what its successor had not received."""
     copied_us = copied_until_us(hit.facts, hit.node, hit.successor, hit.since_us)
     if copied_us is None:
-        return Allowed(f"it is not known how far the replicas of {hit.node.name} were behind", bound_s=None)
+        said = f"it is not known how far the replicas of {hit.node.name} were behind"
+        return Allowed(said, bound_s=None, until_us=hit.event.t_us)
     return Allowed(
         derivation=f"how far its successor may have been behind {hit.node.name} when that stopped",
         bound_s=(hit.event.t_us - copied_us) / 1e6,
@@ -335,8 +393,8 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     if kept == SNAPSHOT:
         if orderly:
             return Allowed(f"{name} saves its data when it is stopped")
-        return Allowed(f"{name} comes back with its last snapshot, which may be old", bound_s=None)
-    return Allowed(f"{name} has no persistence, so it comes back empty", bound_s=None)
+        return _of_any_age(_gone_us(hit), f"{name} comes back with its last snapshot, which may be old")
+    return _of_any_age(_gone_us(hit), f"{name} has no persistence, so it comes back empty")
 
 
 def _in_file(hit: Hit) -> Allowed:
@@ -349,29 +407,36 @@ def _synced(hit: Hit) -> Allowed:
     """What stands for the append-only file under `kill` is the disk here."""
     sync = hit.setting("appendfsync", "everysec")
     if hit.setting("no-appendfsync-on-rewrite", "no") == "yes":
-        return Allowed("no-appendfsync-on-rewrite: nothing is synced while a file is rewritten", bound_s=None)
+        said = "no-appendfsync-on-rewrite: nothing is synced while a file is rewritten"
+        return _of_any_age(_gone_us(hit), said)
     if sync == "always":
         return _in_file(hit)
     if sync == "no":
-        return Allowed("appendfsync no: the kernel decides when something comes to the disk", bound_s=None)
+        said = "appendfsync no: the kernel decides when something comes to the disk"
+        return _of_any_age(_gone_us(hit), said)
     said = f"{hit.node.name}'s append-only file was synced at most {SYNCED_S:g} s ago"
     return _last_writes(hit, SYNCED_S, SYNCED_USUALLY_S, f"appendfsync everysec: {said}")
 
 
+def _gone_us(hit: Hit) -> float:
+    """By when its process had ended. Of several nodes that are restarted in turn, each has a moment of its
+    own."""
+    seen = hit.restart
+    return hit.event.t_us if seen is None or seen.from_us <= hit.event.t_us else seen.by_us
+
+
 def _last_writes(hit: Hit, bound_s: float, usual_s: float, derivation: str) -> Allowed:
     """Of the process that ended, what was acked in its last seconds. One that had been frozen, or that waited
-    for its disk, had spent these before: they count back from its last answer. And of several nodes that are
-    restarted in turn, each has a moment of its own."""
-    seen = hit.restart
-    awake_us = hit.since_us if seen is None else seen.from_us
-    until_us = hit.event.t_us if seen is None or awake_us <= hit.event.t_us else seen.by_us
+    for its disk, had spent these before: they count back from its last answer."""
+    awake_us = hit.since_us if hit.restart is None else hit.restart.from_us
+    until_us = _gone_us(hit)
     return Allowed(
         derivation=derivation,
         bound_s=max(bound_s, (until_us - hit.event.t_us) / 1e6),
         typical_s=usual_s,
         until_us=until_us,
         since_us=awake_us - bound_s * 1e6,
-        since_by_timer=True,
+        since_timer_s=bound_s,
     )
 
 
@@ -388,17 +453,17 @@ def _gone(hit: Hit, *, orderly: bool) -> Allowed:
         return _not_primary(hit)
     taken, back_us = hit.successor, hit.ended_us
     if taken is not None and (back_us is None or taken.from_us <= back_us):
-        behind = _behind(hit)
-        return behind if behind.bound_s is None else _back_after(hit, back_us) or behind
+        return _unless_back(hit, _behind(hit), back_us)
     if back_us is None:
-        return Allowed(f"no replica took the place of {hit.node.name}, and it stayed down", bound_s=None)
+        said = f"no replica took the place of {hit.node.name}, and it stayed down"
+        return _of_any_age(hit.event.t_us, said)
     return _unless_replaced(hit, _kept(hit, orderly=orderly), "its late failover")
 
 
 def _unless_replaced(hit: Hit, kept: Allowed, what: str) -> Allowed:
     """It serves again, and another takes its place all the same."""
     taken = hit.led_to
-    if kept.bound_s is None or taken is None or not (hit.guarded or hit.in_cluster):
+    if taken is None or not (hit.guarded or hit.in_cluster):
         return kept
     if hit.in_cluster:
         if kept.until_us is None:
@@ -406,20 +471,22 @@ def _unless_replaced(hit: Hit, kept: Allowed, what: str) -> Allowed:
         late = _heard_in_cluster(hit, taken, what)
     else:
         late = _demoted_after(hit, taken.by_us, f"{what} to {taken.node}")
+    if kept.bound_s is None:
+        return replace(kept, then=late)
     if kept.since_us is None:
         return late
     # Whoever followed it again was given what it had come back with.
     copied_us = copied_until_us(hit.facts, hit.node, taken, hit.since_us)
     if copied_us is None or copied_us < kept.since_us:
         return replace(late, since_us=copied_us)
-    return replace(late, since_us=kept.since_us, since_by_timer=kept.since_by_timer)
+    return replace(late, since_us=kept.since_us, since_timer_s=kept.since_timer_s)
 
 
 def _restarted(hit: Hit) -> Allowed:
     if hit.owned:
         if hit.step.options.get("data", "keep") == "empty":
-            return Allowed(f"{hit.node.name} came back empty on purpose", bound_s=None)
-        if hit.was_down:
+            kept = _of_any_age(_gone_us(hit), f"{hit.node.name} came back empty on purpose")
+        elif hit.was_down:
             kept = Allowed(f"{hit.node.name} was down: counted with what had ended it")
         else:
             kept = _kept(hit, orderly=False)
@@ -427,30 +494,40 @@ def _restarted(hit: Hit) -> Allowed:
     if not hit.replaced:
         return _not_primary(hit)
     if hit.in_cluster:
-        return Allowed(
-            f"a cluster node answers nothing for {CLUSTER_SILENT_S:g} s after its start, and learns in that "
-            "time which node is primary",
-            bound_s=CLUSTER_SILENT_S,
-            typical_s=0.0,
-            until_us=hit.event.t_us + CLUSTER_SILENT_S * 1e6,
-            since_us=hit.since_us,
-        )
+        return _silent(hit, hit.since_us, hit.event.t_us)
     sent_there = _sent_there(hit, hit.since_us, hit.event.t_us, "its restart")
     return sent_there or Allowed(f"clients ask the sentinels, which no longer name {hit.node.name}")
 
 
-def _back_after(hit: Hit, back_us: int | None) -> Allowed | None:
-    """The end of the fault itself brought it back when it had been replaced; a restart that is a fault has a
-    rule of its own. It may have been back since the last look that missed it."""
-    if back_us is None or hit.in_cluster or back_us not in hit.times("healed", hit.step.number):
-        return None
+def _silent(hit: Hit, since_us: float, start_us: float) -> Allowed:
+    """What a node of a cluster may cost that was replaced and started again."""
+    begun_s = (start_us - hit.event.t_us) / 1e6
+    return Allowed(
+        f"a cluster node answers nothing for {CLUSTER_SILENT_S:g} s after its start, and learns in that "
+        "time which node is primary",
+        bound_s=begun_s + CLUSTER_SILENT_S,
+        typical_s=begun_s,
+        until_us=start_us + CLUSTER_SILENT_S * 1e6,
+        since_us=since_us,
+        until_timer_s=CLUSTER_SILENT_S,
+    )
+
+
+def _unless_back(hit: Hit, behind: Allowed, back_us: int | None) -> Allowed:
+    """The end of the fault itself may bring it back when it had been replaced; a restart that is a fault has
+    a rule of its own. It may have been back since the last look that missed it."""
+    if back_us is None or back_us not in hit.times("healed", hit.step.number):
+        return behind
     missed = [
         one.sent_us
         for one in hit.history.samples
         if one.node == hit.node.name and not one.reachable and hit.event.t_us < one.sent_us <= back_us
     ]
+    since_us = max(missed, default=back_us)
+    if hit.in_cluster:
+        return replace(behind, then=_silent(hit, since_us, back_us))
     start_us = back_us if hit.successor is None else max(back_us, hit.successor.by_us)
-    return _sent_there(hit, max(missed, default=back_us), start_us, "it was back")
+    return replace(behind, then=_sent_there(hit, since_us, start_us, "it was back"))
 
 
 def _sent_there(hit: Hit, since_us: int, start_us: float, event: str) -> Allowed | None:
@@ -468,7 +545,8 @@ def _sent_there(hit: Hit, since_us: int, start_us: float, event: str) -> Allowed
 
 def _recreated(hit: Hit) -> Allowed:
     if hit.owned:
-        return Allowed(f"{hit.node.name} was made again: what no named volume holds is gone", bound_s=None)
+        said = f"{hit.node.name} was made again: what no named volume holds is gone"
+        return _unless_replaced(hit, _of_any_age(_gone_us(hit), said), "its failover")
     return _restarted(hit)
 
 
@@ -545,10 +623,9 @@ def _apart(hit: Hit, guard: Allowed | None = None) -> Allowed:
             heard = _heard_in_cluster(hit, late)
     elif not hit.guarded:
         return Allowed(f"no replica can take the place of {hit.node.name}")
+    elif (taken := hit.led_to) is None:
+        return _not_replaced(hit)
     elif hit.ended_us is not None:
-        taken = hit.led_to
-        if taken is None:
-            return _not_replaced(hit)
         heard = _demoted_after(hit, max(hit.ended_us, taken.by_us), "the network healed")
     if not stops:
         return heard or Allowed("the partition was not healed", bound_s=None)
@@ -570,15 +647,14 @@ def _paused(hit: Hit) -> Allowed:
         return _not_primary(hit)
     if not hit.in_cluster and not hit.guarded:
         return Allowed(f"no replica can take the place of {hit.node.name}, and it keeps what it had")
-    ended_us = hit.ended_us
-    if ended_us is None:
-        return Allowed(f"{hit.node.name} was never resumed", bound_s=None)
+    ended_us, taken = hit.ended_us, hit.led_to
     if ended_us in hit.struck(Trait.STOPS_PROCESS):
         return _behind(hit)
-    if not hit.in_cluster:
-        taken = hit.led_to
-        if taken is None:
-            return _not_replaced(hit)
+    if taken is None and not hit.in_cluster:
+        return _not_replaced(hit)
+    if ended_us is None:
+        return Allowed(f"{hit.node.name} was never resumed", bound_s=None)
+    if taken is not None and not hit.in_cluster:
         return _demoted_after(hit, max(ended_us, taken.by_us), "it was resumed")
     if (late := hit.late) is not None:
         return _heard_in_cluster(hit, late)
@@ -612,21 +688,32 @@ def _reattached(hit: Hit) -> Allowed:
     shard."""
     if hit.step.options.get("to") != "nobody" and not hit.owned:
         return _not_primary(hit)
-    return Allowed("REPLICAOF by hand replaces data without asking", bound_s=None)
+    return _of_any_age(FOREVER, "REPLICAOF by hand replaces data without asking")
 
 
 def _flushed(hit: Hit) -> Allowed:
     database = hit.topology.cache_database
     if hit.step.target == "cache" and database and hit.step.options.get("scope", "database") != "all":
         return Allowed(f"the sessions are not in database {database}")
-    return Allowed("a flush removes keys of any age", bound_s=None)
+    return _of_any_age(hit.event.t_us, "a flush removes keys of any age")
 
 
 def _filled(hit: Hit) -> Allowed:
     policy = hit.setting("maxmemory-policy", "noeviction")
     if policy == "noeviction":
         return Allowed("under noeviction writes are refused and no key is evicted")
-    return Allowed(f"{policy} evicts sessions of any age", bound_s=None)
+    return _evicting(hit, policy)
+
+
+def _evicting(hit: Hit, policy: str) -> Allowed:
+    """Until the fault is over, or longer: the policy stays, and others fill the memory too."""
+    evicted_us, counted = hit.over_us, dict[str, int]()
+    for sample in hit.history.samples:
+        if sample.reachable:
+            if sample.evicted_keys > counted.get(sample.node, sample.evicted_keys):
+                evicted_us = max(evicted_us, sample.done_us)
+            counted[sample.node] = sample.evicted_keys
+    return _of_any_age(evicted_us, f"{policy} evicts sessions of any age")
 
 
 def _buffered(hit: Hit) -> Allowed:
@@ -639,11 +726,7 @@ def _set_anew(hit: Hit) -> Allowed:
     if directive not in {"maxmemory", "maxmemory-policy"}:
         return _cut(hit)
     policy = value if directive == "maxmemory-policy" else hit.setting("maxmemory-policy", "noeviction")
-    return (
-        _filled(hit)
-        if policy == "noeviction"
-        else Allowed(f"{policy} evicts sessions of any age", bound_s=None)
-    )
+    return _filled(hit) if policy == "noeviction" else _evicting(hit, policy)
 
 
 def _kept_waiting(hit: Hit) -> Allowed:
@@ -678,10 +761,15 @@ def _slowed(hit: Hit) -> Allowed:
     How far they are behind later, offsets say: that counts with what replaces it."""
     if not hit.owned:
         return _not_primary(hit)
-    if hit.successor is None or hit.successor.from_us > hit.over_us:
+    taken, over_us = hit.successor, hit.over_us
+    if taken is None or taken.from_us > over_us:
         return _cut(hit)
+    hears_s = 1.5 * hit.node_timeout_s + CLUSTER_SLACK_S if hit.in_cluster else DEMOTED_WITHIN_S
     return Allowed(
-        f"how far a slow link left the successor of {hit.node.name} behind has no bound", bound_s=None
+        f"how far a slow link left the successor of {hit.node.name} behind has no bound",
+        bound_s=None,
+        until_us=max(over_us, taken.by_us) + hears_s * 1e6,
+        until_timer_s=hears_s,
     )
 
 
@@ -694,7 +782,7 @@ def _moved(hit: Hit) -> Allowed:
 
 
 def _at_another_time(hit: Hit) -> Allowed:
-    return Allowed(f"keys end by the clock of {hit.node.name} wherever it leads", bound_s=None)
+    return _of_any_age(hit.over_us, f"keys end by the clock of {hit.node.name} wherever it leads")
 
 
 def _resumed(hit: Hit) -> Allowed:

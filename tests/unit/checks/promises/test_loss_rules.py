@@ -13,6 +13,7 @@ from harness.checks.promises.loss_rules import RULES, Allowed, Hit
 from harness.model.history import History
 from harness.model.inventory import NodePlan
 from harness.model.records import NodeSample
+from harness.model.times import FOREVER
 from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind
 from lab.past import Past
 from lab.records import us
@@ -184,6 +185,9 @@ def test_node_timeout_is_the_nodes_own() -> None:
 
 BEHIND = "how far its successor may have been behind redis-1 when that stopped"
 KEEPS = "redis-1 keeps what it has until another fault takes it away"
+SILENT = (
+    "a cluster node answers nothing for 2 s after its start, and learns in that time which node is primary"
+)
 NOT_PRIMARY = "redis-1 was no primary; its primary has the same data"
 
 
@@ -207,16 +211,11 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         (past("pause", over=1.0), (NOT_PRIMARY, 0.0, None, None)),
         (
             past("kill", over=None),
-            ("no replica took the place of redis-1, and it stayed down", None, None, None),
+            ("no replica took the place of redis-1, and it stayed down", None, None, 2.0),
         ),
         (
             healed(past("kill", over=None), 3.0),
-            (
-                "redis-1 has no persistence, so it comes back empty",
-                None,
-                None,
-                None,
-            ),
+            ("redis-1 has no persistence, so it comes back empty", None, None, 2.0),
         ),
         (
             healed(past("kill", over=4.0), 3.99),
@@ -224,12 +223,7 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         ),
         (
             healed(past("kill", over=4.0), 3.98),
-            (
-                "redis-1 has no persistence, so it comes back empty",
-                None,
-                None,
-                None,
-            ),
+            ("redis-1 has no persistence, so it comes back empty", None, None, 2.0),
         ),
         (
             healed(past("isolate"), 9.0),
@@ -305,7 +299,7 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         (past("nothing"), ("nothing was done to redis-1", 0.0, None, None)),
         (
             past("restart", data="empty"),
-            ("redis-1 came back empty on purpose", None, None, None),
+            ("redis-1 came back empty on purpose", None, None, 2.0),
         ),
         (
             past("flush", target="cache"),
@@ -313,11 +307,11 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         ),
         (
             past("flush", target="cache", scope="all"),
-            ("a flush removes keys of any age", None, None, None),
+            ("a flush removes keys of any age", None, None, 2.0),
         ),
         (
             past("flush", target="sessions"),
-            ("a flush removes keys of any age", None, None, None),
+            ("a flush removes keys of any age", None, None, 2.0),
         ),
     ],
 )
@@ -353,7 +347,7 @@ HELD_BACK = "appendfsync everysec: a write to redis-1's append-only file waits f
         (
             healed(past("kill", over=None), 3.0),
             {"save": "5 1"},
-            ("redis-1 comes back with its last snapshot, which may be old", None, None, None),
+            ("redis-1 comes back with its last snapshot, which may be old", None, None, 2.0),
         ),
         (
             healed(past("stop", over=None), 3.0),
@@ -375,7 +369,7 @@ HELD_BACK = "appendfsync everysec: a write to redis-1's append-only file waits f
         (
             past("restart"),
             {"save": "5 1"},
-            ("redis-1 comes back with its last snapshot, which may be old", None, None, None),
+            ("redis-1 comes back with its last snapshot, which may be old", None, None, 2.0),
         ),
         (
             past("isolate"),
@@ -425,7 +419,7 @@ HELD_BACK = "appendfsync everysec: a write to redis-1's append-only file waits f
         (
             past("fill cache"),
             {"maxmemory-policy": "allkeys-lru"},
-            ("allkeys-lru evicts sessions of any age", None, None, None),
+            ("allkeys-lru evicts sessions of any age", None, None, FOREVER / 1e6),
         ),
         (
             past("fill cache"),
@@ -468,10 +462,10 @@ def test_old_primary_that_is_started_again_is_met_by_those_who_ask_a_sentinel_th
 
 @pytest.mark.parametrize(
     ("missed_s", "published_s", "bound_s"),
-    [(None, 5.9, 0.1), (None, 6.1, 24.0), (5.8, 5.9, 24.0), (5.8, 5.7, 0.1), (1.9, 5.9, 0.1)],
+    [(None, 5.9, None), (None, 6.1, 24.0), (5.8, 5.9, 24.0), (5.8, 5.7, None), (1.9, 5.9, None)],
 )
 def test_healing_that_brings_the_old_primary_back_is_such_a_start(
-    missed_s: float | None, published_s: float, bound_s: float
+    missed_s: float | None, published_s: float, bound_s: float | None
 ) -> None:
     """A sentinel on the same host comes back with it, and names it until it hears of the other. It was back
     after the last look that missed it."""
@@ -482,9 +476,12 @@ def test_healing_that_brings_the_old_primary_back_is_such_a_start(
     if missed_s is not None:
         missed = NodeSample(node="redis-1", sent_us=us(missed_s), done_us=us(9.0), reachable=False)
         history = replace(history, samples=(*history.samples, missed))
-    derivation, found_s, *_ = said(allowed(history))
-    assert found_s == pytest.approx(bound_s)
-    if bound_s > 1:
+    answer = allowed(history)
+    assert answer.bound_s == pytest.approx(0.1)
+    assert (answer.then is None) is (bound_s is None)
+    if answer.then is not None:
+        derivation, found_s, *_ = said(answer.then)
+        assert found_s == bound_s
         assert derivation == (
             "4.00 s until it was back (sentinel-3 may have named it still)"
             " + 20 s until Sentinel has demoted redis-1"
@@ -492,18 +489,39 @@ def test_healing_that_brings_the_old_primary_back_is_such_a_start(
 
 
 def test_healing_brings_it_back_for_nobody_else() -> None:
-    """A cluster's node learns who replaced it first; what a later fault starts counts with that one; and of
-    clients that never ask none needs a sentinel's word."""
-    assert allowed(healed(past("lose", CLUSTER), 6.0)).bound_s == pytest.approx(0.1)
+    """What a later fault starts counts with that one; and of clients that never ask none needs a sentinel's
+    word."""
     told = healed(past("kill"), 7.0)
     told.fault(6.0, "redis-1: again", "restart")
     told.event("published", 8.0, source="sentinel-3", node="redis-2", shard=1)
-    assert allowed(told).bound_s == pytest.approx(0.1)
+    assert allowed(told).then is None
     history = healed(past("kill"), 6.0).history()
     scenario = history.plan.scenario
     client = replace(scenario.deployment.client, discovery=Discovery.RESOLVE_ONCE)
     scenario = replace(scenario, deployment=replace(scenario.deployment, client=client))
-    assert allowed(replace(history, plan=replace(history.plan, scenario=scenario))).bound_s == 24.0
+    back = allowed(replace(history, plan=replace(history.plan, scenario=scenario))).then
+    assert back is not None
+    assert back.bound_s == 24.0
+
+
+@pytest.mark.parametrize(("missed_s", "since_s"), [(None, 6.0), (5.8, 5.8), (1.9, 6.0)])
+def test_healing_starts_a_node_of_a_cluster_as_a_restart_does(missed_s: float | None, since_s: float) -> None:
+    """It has the same two seconds to learn who replaced it, from when it may have been there again."""
+    history = healed(past("lose", CLUSTER), 6.0).history()
+    if missed_s is not None:
+        missed = NodeSample(node="redis-1", sent_us=us(missed_s), done_us=us(9.0), reachable=False)
+        history = replace(history, samples=(*history.samples, missed))
+    answer = allowed(history)
+    assert said(answer) == (BEHIND, 0.1, None, 2.0)
+    assert answer.then is not None
+    assert said(answer.then) == (SILENT, 6.0, 4.0, 8.0)
+    assert edges(answer.then) == (since_s, 8.0)
+
+
+def test_node_of_a_cluster_that_is_resumed_starts_nothing() -> None:
+    """It answers at once, and takes itself for primary until it hears of the other."""
+    answer = allowed(healed(past("pause", CLUSTER), 6.0))
+    assert (answer.until_us, answer.then) == (us(9.3), None)
 
 
 def test_old_primary_that_is_started_again_is_met_only_by_those_who_never_ask() -> None:
@@ -529,12 +547,7 @@ def test_old_primary_that_is_started_again_is_met_only_by_those_who_never_ask() 
     )
     told = past("kill", CLUSTER)
     told.fault(6.0, "redis-1: again", "restart")
-    assert said(allowed(told, 2)) == (
-        "a cluster node answers nothing for 2 s after its start, and learns in that time which node is primary",
-        2.0,
-        0.0,
-        8.0,
-    )
+    assert said(allowed(told, 2)) == (SILENT, 2.0, 0.0, 8.0)
     assert edges(allowed(told, 2)) == (6.0, 8.0)
     told = past("restart", over=None, detail="redis-3: done")
     assert said(allowed(told, 1, "redis-3"))[0] == "redis-3 was no primary; its primary has the same data"
@@ -652,6 +665,98 @@ def test_short_pause_excuses_nothing_that_a_later_kill_cannot_have_cost() -> Non
     pause, kill = loss_budgets(facts_of(told.history()))
     assert (pause.bound_s, pause.until_s) == (0.0, None)
     assert (kill.from_s, kill.until_s) == (pytest.approx(9.9), 10.0)
+
+
+S1, S2, S3 = "sentinel-1", "sentinel-2", "sentinel-3"
+
+
+@pytest.mark.parametrize("kind", ["isolate", "pause clients", "fail snapshots"])
+@pytest.mark.parametrize(
+    ("struck_s", "over", "heard", "led"),
+    [
+        (60.0, 62.0, [(61.2, S1), (61.3, S2)], False),
+        (60.0, 62.0, [(3.2, S1), (61.3, S2)], False),  # one alone decides nothing
+        (60.0, 62.0, [(61.2, S1)], False),
+        (60.0, 62.0, [], False),  # nobody listened
+        (60.0, 62.0, [(3.2, S1), (3.3, S2), (61.3, S3)], True),
+        (60.0, 62.0, [(60.0, S1), (60.0, S2)], True),  # before the kill, for all that is known
+        (60.0, 80.0, [(75.2, S1), (75.2, S2)], False),  # 2 s, down-after 1.2 s, failover-timeout 6 s twice
+        (60.0, 80.0, [(75.3, S1), (75.3, S2)], True),  # too late for either: those who decide were late
+        (60.0, 75.21, [], False),
+        (60.0, 75.22, [], True),
+        (17.21, 19.0, [(18.5, S1), (18.5, S2)], False),
+        (17.2, 19.0, [(18.5, S1), (18.5, S2)], True),  # it may still have been the first fault
+        (17.21, 19.0, [], False),
+        (17.2, 19.0, [], True),
+        (62.1, 62.0, [], True),  # it had been replaced
+    ],
+)
+def test_fault_that_lasts_answers_for_what_it_led_to_in_its_time(
+    kind: str, struck_s: float, over: float, heard: list[tuple[float, str]], led: bool
+) -> None:
+    """From 2 s to 100 s. Long after its effect nobody had doubted the primary; then that was killed. Of one
+    that refuses what it may refuse later, the kill alone is the reason where all doubted it only then."""
+    told = healed(past(kind, over=over, commands="all"), 100.0)
+    told.end_s = 130.0
+    told.fault(struck_s, "redis-1: gone")
+    for at, source in heard:
+        told.event("suspected", at, source=source, node="redis-1")
+    ended_before = bool(heard) and heard[0][0] > struck_s and kind == "fail snapshots"
+    answer = allowed(directed(told.history(), appendonly="yes"))
+    assert (answer.until_us is not None) is (led and not ended_before)
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "doubted_s", "led"), [(60.0, None, False), (60.0, 3.2, True), (17.0, None, True)]
+)
+def test_failover_that_was_asked_for_while_a_fault_lasted_is_not_that_ones(
+    asked_s: float, doubted_s: float | None, led: bool
+) -> None:
+    """Unless enough doubted the primary before, or it may still have been the first fault."""
+    told = healed(past("isolate", over=asked_s + 1.0), 100.0)
+    told.end_s = 130.0
+    told.fault(asked_s + 1.0, "redis-1: handed over", "planned failover")
+    told.event("requested", asked_s, source="fault 2", fault=2)
+    for source in (S1, S2) if doubted_s is not None else ():
+        told.event("suspected", doubted_s or 0.0, source=source, node="redis-1")
+    assert (allowed(told).until_us is not None) is led
+
+
+@pytest.mark.parametrize(("by", "node"), [("kill", "redis-3"), ("config set", "redis-1")])
+def test_what_another_fault_cannot_have_led_to_is_that_of_the_one_that_lasts(by: str, node: str) -> None:
+    """It struck another node, or replaces nobody."""
+    told = healed(past("isolate", over=62.0), 100.0)
+    told.end_s = 130.0
+    told.fault(60.0, f"{node}: done", by, directive="save")
+    assert allowed(told).until_us == us(120.0)
+
+
+def test_partition_that_nobody_healed_and_that_led_to_nothing_bounds_nothing() -> None:
+    """Neither does a pause: what replaced it was the kill."""
+    for kind in ("isolate", "pause"):
+        assert said(allowed(past(kind, over=None))) == (NOT_REPLACED, 0.0, None, None)
+    told = past("isolate", over=22.0)
+    told.fault(20.0, "redis-1: gone")
+    assert said(allowed(told)) == (NOT_REPLACED, 0.0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("topology", "settings", "over", "led"),
+    [
+        (SENTINEL, {}, 17.71, True),  # 2 s, down-after 1.2 s, failover-timeout 6 s twice
+        (SENTINEL, {}, 17.72, False),
+        (CLUSTER, {}, 12.51, True),  # five times node-timeout 2 s
+        (CLUSTER, {}, 12.52, False),
+        (CLUSTER, {"cluster_node_timeout": "500"}, 6.01, True),  # votes count for 2 s at least
+        (CLUSTER, {"cluster_node_timeout": "500"}, 6.02, False),
+    ],
+)
+def test_failover_of_which_no_doubt_was_heard_comes_in_time(
+    topology: TopologyKind, settings: dict[str, str], over: float, led: bool
+) -> None:
+    """It was over at 2.5 s."""
+    struck = hit(directed(healed(past("pause", topology, over=over), 2.5).history(), **settings))
+    assert (struck.led_to is not None) is led
 
 
 @pytest.mark.parametrize(("error", "led"), [(0.2, True), (0.1, False)])
@@ -797,7 +902,7 @@ def test_lag_that_nobody_knows_bounds_nothing() -> None:
         "it is not known how far the replicas of redis-1 were behind",
         None,
         None,
-        None,
+        2.0,
     )
     for sample in history.samples:
         sample.replid = "x" if sample.node == "redis-1" else "y"
@@ -916,7 +1021,9 @@ def test_what_nobody_synced_is_gone_with_a_late_failover_too() -> None:
     """The kernel decides; a promotion afterwards does not bound that."""
     told = healed(past("lose power", over=4.0), 3.0)
     answer = allowed(directed(told.history(), appendonly="yes", appendfsync="no"))
-    assert (answer.bound_s, answer.until_us) == (None, None)
+    assert (answer.bound_s, answer.until_us) == (None, us(2.0))
+    assert answer.then is not None
+    assert answer.then.until_us == pytest.approx(us(24.0), abs=us(0.02))
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,57 @@ def test_late_machine_excuses_what_a_timer_was_late_with(
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "healed_s", "t_s", "answer"),
+    [
+        ("isolate", 22.0, 42.0, "within"),
+        ("isolate", 22.0, 45.9, "open"),  # 20 s, and each second was late by 150 ms
+        ("isolate", 22.0, 47.0, "over"),  # within the 40 s since the effect all of them are more
+        ("isolate", 5.0, 25.3, "open"),
+        ("isolate", 5.0, 30.0, "over"),
+        ("kill", 22.0, 2.1, "over"),  # no timer ends what a dead process acks
+    ],
+)
+def test_late_machine_excuses_only_as_much_as_it_was_late_while_the_timer_ran(
+    kind: str, healed_s: float, t_s: float, answer: str
+) -> None:
+    """That of Sentinel, which begins when the primary is reached again."""
+    past = Past(topology=TopologyKind.SENTINEL, guarded_by_sentinels=True, end_s=60.0)
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: cut off", kind)
+    past.fail_over("redis-2", 4.0)
+    past.event("healed", healed_s, source="fault 1", fault=1, node="redis-1")
+    history = past.history()
+    clocks = tuple(msgspec.structs.replace(one, canary_lag_us=us(0.15)) for one in history.clocks)
+    counted = _judged(replace(_lost(t_s), node="redis-1"), past=replace(history, clocks=clocks))
+    assert (len(counted.findings), sum(counted.undecidable.values())) == (answer == "over", answer == "open")
+
+
+@pytest.mark.parametrize(("late_from", "answer"), [(0, "open"), (1, "over")])
+def test_sync_that_a_late_machine_put_off_ran_two_seconds(late_from: int, answer: str) -> None:
+    """Not since the process was frozen, which was long before it was killed."""
+    past = Past(topology=TopologyKind.SINGLE)
+    past.log_in("ann", 1.0)
+    past.fault(4.0, "redis-1: frozen", "pause")
+    past.fault(24.0, "redis-1: gone", "kill")
+    past.event("healed", 25.0, source="fault 2", fault=2, node="redis-1")
+    past.reborn.append((25.0, "redis-1", 100))
+    history = past.history()
+    nodes = tuple(replace(one, directives={"appendonly": "yes"}) for one in history.plan.nodes)
+    asleep = (us(4.0), us(25.0))
+    history = replace(
+        history,
+        plan=replace(history.plan, nodes=nodes),
+        samples=tuple(one for one in history.samples if not asleep[0] < one.sent_us < asleep[1]),
+        clocks=tuple(
+            msgspec.structs.replace(one, canary_lag_us=us(0.15 if n % 4 >= late_from else 0))
+            for n, one in enumerate(history.clocks)
+        ),
+    )
+    counted = _judged(replace(_lost(1.45), node="redis-1"), past=history)
+    assert (len(counted.findings), sum(counted.undecidable.values())) == (answer == "over", answer == "open")
+
+
 def test_excuse_of_one_write_is_none_of_another() -> None:
     """Of its shard, or of another shard."""
     history = _late(_past(), 1.0)
@@ -292,12 +343,117 @@ def test_fault_that_costs_nothing_explains_nothing() -> None:
     )
 
 
-def test_fault_without_a_bound_leaves_its_shard_alone() -> None:
-    """One is enough; other shards are judged."""
+@pytest.mark.parametrize(
+    ("t_s", "shard", "lag_s", "over"),
+    [
+        (0.1, 1, 0.0, False),
+        (7.0, 1, 0.0, False),
+        (7.0, 2, 0.0, True),
+        (9.0, 1, 0.0, False),
+        (9.000001, 1, 0.0, True),
+        (9.2, 1, 0.3, False),  # it may have been acked before
+    ],
+)
+def test_fault_without_a_bound_leaves_its_shard_alone_while_it_may_take_something(
+    t_s: float, shard: int, lag_s: float, over: bool
+) -> None:
+    """What was acked after a flush, the flush cannot have taken; and other shards are judged."""
     past = _past()
     past.fault(9.0, "redis-1: flushed", "flush", target="sessions")
-    assert _judged(_lost(7.0), past=past).findings == []
-    assert len(_judged(_lost(7.0, shard=2), past=past).findings) == 1
+    found = _judged(_lost(t_s, shard=shard), past=past, lag_s=lag_s).findings
+    assert bool(found) is over
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("kill", {}), ("restart", {"data": "empty"}), ("recreate", {}), ("lose power", {})],
+)
+@pytest.mark.parametrize(
+    ("t_s", "node", "over"),
+    [(0.1, "redis-1", False), (2.0, "redis-1", False), (2.1, "redis-1", True), (3.0, "redis-1", True)],
+)
+def test_process_that_comes_back_with_less_has_lost_nothing_of_what_it_acks_then(
+    kind: str, options: dict[str, str], t_s: float, node: str, over: bool
+) -> None:
+    """However old that is which it lacks."""
+    past = Past(topology=TopologyKind.SINGLE)
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: gone", kind, **options)
+    past.event("healed", 2.5, source="fault 1", fault=1, node="redis-1")
+    assert bool(_judged(replace(_lost(t_s), node=node), past=past).findings) is over
+
+
+@pytest.mark.parametrize(
+    ("t_s", "node", "over"),
+    [
+        (0.1, "redis-1", False),
+        (6.0, "redis-1", False),  # until it is demoted
+        (24.9, "redis-1", False),
+        (25.1, "redis-1", True),
+        (6.0, "redis-2", True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["restart", "recreate"])
+def test_process_that_comes_back_empty_and_is_replaced_may_lose_until_it_is_demoted(
+    kind: str, t_s: float, node: str, over: bool
+) -> None:
+    past = Past(topology=TopologyKind.SENTINEL, guarded_by_sentinels=True)
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: again", kind, data="empty")
+    past.fail_over("redis-2", 5.0)
+    assert bool(_judged(replace(_lost(t_s), node=node), past=past).findings) is over
+
+
+@pytest.mark.parametrize(
+    ("evicted_s", "t_s", "over"),
+    [(None, 4.9, False), (None, 5.1, True), (7.0, 5.1, False), (7.0, 7.2, True), (3.0, 5.1, True)],
+)
+def test_evicting_policy_takes_what_it_is_seen_to_take(
+    evicted_s: float | None, t_s: float, over: bool
+) -> None:
+    """While the fault lasts, and after it, as others fill the memory as well."""
+    past = Past(topology=TopologyKind.SHARED)
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: filled", "fill cache", target="cache")
+    past.event("healed", 5.0, source="fault 1", fault=1, node="redis-1")
+    if evicted_s is not None:
+        past.evicted.append((evicted_s, "redis-1", 3))
+    history = past.history()
+    nodes = tuple(replace(one, directives={"maxmemory-policy": "allkeys-lru"}) for one in history.plan.nodes)
+    history = replace(history, plan=replace(history.plan, nodes=nodes))
+    assert bool(_judged(_lost(t_s), past=history).findings) is over
+
+
+@pytest.mark.parametrize(
+    ("kind", "healed_s", "t_s", "node", "over"),
+    [
+        ("isolate", None, 29.0, "redis-1", False),
+        ("isolate", None, 1.8, "redis-1", True),  # the successor had it
+        ("isolate", None, 6.0, "redis-2", True),
+        ("pause", None, 29.0, "redis-1", False),
+        ("slow", None, 29.0, "redis-1", False),
+        ("slow", 5.0, 24.9, "redis-1", False),
+        ("slow", 3.0, 23.1, "redis-1", True),
+        ("slow", 3.0, 22.9, "redis-1", False),
+        ("slow", 5.0, 25.1, "redis-1", True),
+        ("slow", 5.0, 1.8, "redis-1", True),
+        ("slow", 5.0, 6.0, "redis-2", True),
+    ],
+)
+def test_partition_without_an_end_leaves_alone_what_it_may_have_cost(
+    kind: str, healed_s: float | None, t_s: float, node: str, over: bool
+) -> None:
+    """From what the successor had, until the old primary hears of it, if ever; and nothing of the successor's."""
+    past = Past(topology=TopologyKind.SENTINEL, guarded_by_sentinels=True)
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: struck", kind)
+    if healed_s is not None:
+        past.event("healed", healed_s, source="fault 1", fault=1, node="redis-1")
+    past.fail_over("redis-2", 2.9 if healed_s == 3.0 else 4.0)
+    found = _judged(replace(_lost(t_s), node=node), past=past).findings
+    assert bool(found) is over
+    if found and healed_s is None and node == "redis-1":
+        assert "explains losses from -0.10 s to the end (the partition was not healed)" in found[0].sentence
 
 
 def test_fault_without_a_rule_leaves_every_shard_open() -> None:
