@@ -136,15 +136,29 @@ def lateness(facts: Facts) -> Lateness:
     return facts.history.once(_lateness)
 
 
+def lateness_between(facts: Facts, from_us: float, to_us: float) -> Lateness:
+    """The same for a part of the run, which may begin before the fault: by all records that speak for some of
+    it."""
+    clocks = (
+        pair
+        for pair in facts.history.clocks
+        if pair.t_us >= from_us and pair.t_us - 1_000_000 - 1e6 * _delay_s(pair) <= to_us
+    )
+    return _told_by(tuple(clocks), lateness(facts).answers_s)
+
+
 def _lateness(history: History) -> Lateness:
     facts = facts_of(history)
-    clocks = judged_clocks(facts)
+    return _told_by(judged_clocks(facts), _noticed(_slow_answers_s(facts)))
+
+
+def _told_by(clocks: Sequence[ClockPair], answers_s: float) -> Lateness:
     return Lateness(
         delays_s=tuple(_noticed(_delay_s(pair)) for pair in clocks),
         behind_s=tuple(_noticed(max(_delay_s(pair), (pair.loop_behind_us or 0) / 1e6)) for pair in clocks),
         waits=tuple(_waits(pair) for pair in clocks),
         node_waits=tuple(_node_waits(pair) for pair in clocks),
-        answers_s=_noticed(_slow_answers_s(facts)),
+        answers_s=answers_s,
     )
 
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.checks.facts.causes import OR_RACE
-from harness.checks.facts.host_lateness import Lateness, lateness
+from harness.checks.facts.host_lateness import lateness_between
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.struck import targets_of
@@ -146,29 +146,35 @@ def _by_shard(facts: Facts, losses: Iterable[Finding]) -> dict[int | None, list[
 def _over(facts: Facts, losses: Iterable[Finding], budgets: Sequence[LossBudget]) -> list[Over]:
     """Those of a shard that none of its budgets covers."""
     zero_us, error_s = facts.landmarks.zero_us, _error_s(facts)
-    machine = lateness(facts).of_nodes
-    most_s = machine.most_s  # of many writes, few are near enough to ask for more
+    at_all = lateness_between(facts, NEVER, FOREVER).of_nodes
+    most_s = at_all.most_s  # of many writes, few are near enough to ask for more
     found = []
     for lost in losses:
         t_s = ((lost.t_us or 0) - zero_us) / 1e6
         by_s, _ = _nearest(t_s, lost.node, budgets, error_s)
         if by_s > 0:
             near = budgets if by_s < most_s else ()
-            excused = (_excuse(machine, t_s, lost.node, one, error_s) for one in near)
+            excused = (_excuse(facts, t_s, lost.node, one, error_s) for one in near)
             found.append(Over(lost=lost, by_s=by_s, excuse=next(filter(None, excused), "")))
     return found
 
 
-def _excuse(machine: Lateness, t_s: float, node: str | None, budget: LossBudget, error_s: float) -> str:
-    """A late machine stretches what a timer measures, while the timer runs. It does nothing to what the
-    successor had by its offsets, or to what no fault may cost at any time."""
+def _excuse(facts: Facts, t_s: float, node: str | None, budget: LossBudget, error_s: float) -> str:
+    """A late machine stretches what a timer measures, if it is late while the timer runs. It does nothing to
+    what the successor had by its offsets, or to what no fault may cost at any time."""
     by_s = _outside_s(t_s, node, budget, error_s)
-    early = budget.from_s is not None and t_s < budget.from_s
-    timer_s = budget.from_timer_s if early else budget.until_timer_s
-    lasted_s = timer_s + by_s
-    if not timer_s or lasted_s == float("inf") or not machine.explains(by_s, lasted_s):
+    if by_s == float("inf"):
         return ""
-    return machine.said_of_excess(by_s, lasted_s)
+    if budget.from_s is not None and t_s < budget.from_s:
+        timer_s, begin_s, end_s = budget.from_timer_s, t_s, budget.from_s + budget.from_timer_s
+    elif budget.until_s is not None:
+        timer_s, begin_s, end_s = budget.until_timer_s, budget.until_s - budget.until_timer_s, t_s
+    else:
+        return ""
+    zero_us = facts.landmarks.zero_us
+    machine = lateness_between(facts, zero_us + begin_s * 1e6, zero_us + end_s * 1e6).of_nodes
+    late = timer_s and machine.explains(by_s, timer_s + by_s)
+    return machine.said_of_excess(by_s, timer_s + by_s) if late else ""
 
 
 def _error_s(facts: Facts) -> float:
