@@ -167,10 +167,9 @@ def _excuse(facts: Facts, t_s: float, node: str | None, budget: LossBudget, erro
         return ""
     if budget.from_s is not None and t_s < budget.from_s:
         timer_s, begin_s, end_s = budget.from_timer_s, t_s, budget.from_s + budget.from_timer_s
-    elif budget.until_s is not None:
-        timer_s, begin_s, end_s = budget.until_timer_s, budget.until_s - budget.until_timer_s, t_s
     else:
-        return ""
+        assert budget.until_s is not None  # else it would cover this write
+        timer_s, begin_s, end_s = budget.until_timer_s, budget.until_s - budget.until_timer_s, t_s
     zero_us = facts.landmarks.zero_us
     machine = lateness_between(facts, zero_us + begin_s * 1e6, zero_us + end_s * 1e6).of_nodes
     late = timer_s and machine.explains(by_s, timer_s + by_s)
