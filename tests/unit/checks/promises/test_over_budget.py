@@ -15,6 +15,7 @@ from harness.checks.promises.loss_budget import OVER_BUDGET, excuses, loss_budge
 from harness.checks.promises.table import SEQUELS
 from harness.model.history import History
 from harness.model.judgement import Finding
+from harness.model.records import NodeSample
 from harness.model.words import FindingSide, TopologyKind
 from lab.past import Past
 from lab.records import us
@@ -420,11 +421,18 @@ def test_process_that_comes_back_empty_and_is_replaced_may_lose_until_it_is_demo
 
 
 @pytest.mark.parametrize(
-    ("evicted_s", "t_s", "over"),
-    [(None, 4.9, False), (None, 5.1, True), (7.0, 5.1, False), (7.0, 7.2, True), (3.0, 5.1, True)],
+    ("evicted_s", "silent_s", "t_s", "over"),
+    [
+        (None, None, 4.9, False),
+        (None, None, 5.1, True),
+        (7.0, None, 5.1, False),
+        (7.0, None, 7.2, True),
+        (3.0, None, 5.1, True),
+        (3.0, 8.0, 5.1, True),  # who does not answer has not evicted less
+    ],
 )
 def test_evicting_policy_takes_what_it_is_seen_to_take(
-    evicted_s: float | None, t_s: float, over: bool
+    evicted_s: float | None, silent_s: float | None, t_s: float, over: bool
 ) -> None:
     """While the fault lasts, and after it, as others fill the memory as well."""
     past = Past(topology=TopologyKind.SHARED)
@@ -436,6 +444,10 @@ def test_evicting_policy_takes_what_it_is_seen_to_take(
     history = past.history()
     nodes = tuple(replace(one, directives={"maxmemory-policy": "allkeys-lru"}) for one in history.plan.nodes)
     history = replace(history, plan=replace(history.plan, nodes=nodes))
+    if silent_s is not None:
+        silent = NodeSample(node="redis-1", sent_us=us(silent_s), done_us=us(silent_s), reachable=False)
+        samples = sorted((*history.samples, silent), key=lambda one: one.done_us)
+        history = replace(history, samples=tuple(samples))
     assert bool(_judged(_lost(t_s), past=history).findings) is over
 
 
@@ -453,13 +465,17 @@ def test_evicting_policy_takes_what_it_is_seen_to_take(
         ("slow", 5.0, 25.1, "redis-1", True),
         ("slow", 5.0, 1.8, "redis-1", True),
         ("slow", 5.0, 6.0, "redis-2", True),
+        ("slow in a cluster", 5.0, 8.2, "redis-1", False),
+        ("slow in a cluster", 5.0, 8.4, "redis-1", True),
     ],
 )
 def test_partition_without_an_end_leaves_alone_what_it_may_have_cost(
     kind: str, healed_s: float | None, t_s: float, node: str, over: bool
 ) -> None:
     """From what the successor had, until the old primary hears of it, if ever; and nothing of the successor's."""
-    past = Past(topology=TopologyKind.SENTINEL, guarded_by_sentinels=True)
+    kind, _, clustered = kind.partition(" in ")
+    topology = TopologyKind.CLUSTER if clustered else TopologyKind.SENTINEL
+    past = Past(topology=topology, guarded_by_sentinels=True)
     past.log_in("ann", 1.0)
     past.fault(2.0, "redis-1: struck", kind)
     if healed_s is not None:
