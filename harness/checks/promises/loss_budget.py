@@ -160,19 +160,22 @@ def _over(facts: Facts, losses: Iterable[Finding], budgets: Sequence[LossBudget]
 
 
 def _excuse(facts: Facts, t_s: float, node: str | None, budget: LossBudget, error_s: float) -> str:
-    """A late machine stretches what a timer measures, if it is late while the timer runs. It does nothing to
-    what the successor had by its offsets, or to what no fault may cost at any time."""
+    """A machine that is late meanwhile stretches what a timer measures, and passes on late what was acked in
+    time: an application of somebody's own answers when it comes to it. It does nothing to what the successor
+    had by its offsets, or to what no fault may cost at any time."""
     by_s = _outside_s(t_s, node, budget, error_s)
     if by_s == float("inf"):
         return ""
     if budget.from_s is not None and t_s < budget.from_s:
         timer_s, begin_s, end_s = budget.from_timer_s, t_s, budget.from_s + budget.from_timer_s
+        if not timer_s:
+            return ""
     else:
         assert budget.until_s is not None  # else it would cover this write
         timer_s, begin_s, end_s = budget.until_timer_s, budget.until_s - budget.until_timer_s, t_s
     zero_us = facts.landmarks.zero_us
     machine = lateness_between(facts, zero_us + begin_s * 1e6, zero_us + end_s * 1e6).of_nodes
-    late = timer_s and machine.explains(by_s, timer_s + by_s)
+    late = machine.explains(by_s, timer_s + by_s)
     return machine.said_of_excess(by_s, timer_s + by_s) if late else ""
 
 

@@ -191,7 +191,8 @@ def test_late_machine_excuses_what_a_timer_was_late_with(
         ("isolate", 22.0, 46.2, "over"),  # within the 40 s since the effect all of them are more
         ("isolate", 5.0, 25.3, "open"),
         ("isolate", 5.0, 29.2, "over"),
-        ("kill", 22.0, 2.1, "over"),  # no timer ends what a dead process acks
+        ("kill", 22.0, 2.25, "open"),  # acked by then, and told later
+        ("kill", 22.0, 2.35, "over"),
     ],
 )
 def test_late_machine_excuses_only_as_much_as_it_was_late_while_the_timer_ran(
