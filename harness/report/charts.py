@@ -46,7 +46,7 @@ def charts(past: History) -> tuple[Chart, ...]:
     slice_s = axis.slice_us / 1e6
     panels: tuple[_Panel, ...] = (
         (f"Latency: the slowest request in each {slice_s:.2g} s", _latency, _TIMES),
-        (f"Requests in each {slice_s:g} s that were refused, or got no answer", _errors, _COUNTS),
+        (f"Requests in each {slice_s:.2g} s that were refused, or got no answer", _errors, _COUNTS),
         ("How far replicas are behind their primary", _lag, _SIZES),
         ("Memory of each data node", _memory, _SIZES),
         ("Keys evicted since a node started", _evictions, _COUNTS),
