@@ -22,7 +22,7 @@ from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Event, ForensicEntry, Operation, Step
 from harness.model.table import rows_of
 from harness.model.times import FOREVER, NEVER
-from harness.model.words import Outcome, StepKind
+from harness.model.words import FRONT_DOOR, Outcome, StepKind
 
 TOLD = (
     *("effect", "no-effect", "healed", "promoted", "demoted", "rebooted", "recovered"),
@@ -211,7 +211,7 @@ def _operation(timelines: Timelines, operation: Operation, timeline: Timeline | 
     begun_us = operation.due_us if operation.sent_us is None else operation.sent_us
     parts = [operation.web_server, f"{operation.behaviour} #{operation.id}"]
     if deciding is not None:
-        parts.append(_at(timelines, operation, deciding))
+        parts += [] if timelines.of_guest else [_at(timelines, operation, deciding)]
         parts.append("; ".join(_outcome(one, timeline) for one in steps))
     else:
         parts.append(str(operation.outcome))
@@ -273,7 +273,8 @@ def _audit(timeline: Timeline, entry: AuditEntry) -> _Line:
             "" if not entry.saw or entry.pttl_ms is None else f", time to live {entry.pttl_ms} ms"
         )
     witnesses = "" if entry.witnesses is None else f", {len(entry.witnesses)} witnesses"
-    return _Line(entry.sent_us, f"audit  {entry.node} ({entry.role}): {found}{witnesses}", audit=True)
+    role = "" if entry.node == FRONT_DOOR else f" ({entry.role})"
+    return _Line(entry.sent_us, f"audit  {entry.node}{role}: {found}{witnesses}", audit=True)
 
 
 def _last_looks(timelines: Timelines, timeline: Timeline) -> list[_Line]:

@@ -32,6 +32,7 @@ def test_a_finding_tells_what_became_of_a_user(story: Story, sentence: str, told
     assert finding.sentence == sentence
     ((*lines,),) = stories(past, [finding])
     assert any(told in line for line in lines), lines
+    assert not any("no node" in line or "(primary)" in line for line in lines), "nobody saw which node it was"
 
 
 def test_a_web_server_that_nobody_asked_has_no_user_to_name() -> None:
