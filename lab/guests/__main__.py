@@ -91,8 +91,8 @@ def _parser() -> Parser:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
         "--since",
-        type=date.fromisoformat,
-        metavar="DATE",
+        type=_day,
+        metavar="DAY",
         help="run only cells that docs/guests.json does not have from this day, or a later one",
     )
     parser.add_argument("--minutes", type=float, help="begin nothing after so many; the same command goes on")
@@ -109,6 +109,13 @@ def _parser() -> Parser:
         "--page", action="store_true", help="run nothing, write the tables of docs/guests.json"
     )
     return parser
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(f"expected a day such as 2026-11-30, found {text!r}") from problem
 
 
 def _unknown(what: str, patterns: Sequence[str] | None, names: Sequence[str]) -> Iterator[str]:

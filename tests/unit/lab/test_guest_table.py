@@ -14,7 +14,7 @@ from harness.model.results import ScenarioResult
 from harness.model.words import Verdict
 from harness.scenario import load_guest
 from lab.guests import page
-from lab.guests.__main__ import GUESTS, RECORD, SCENARIOS
+from lab.guests.__main__ import GUESTS, RECORD, SCENARIOS, main
 from lab.guests.cures import NUMBERS, Cure, Helped, needed, proofs, read_cures, without_cure
 from lab.guests.measured import Cell, after_all, back_after_s, measured, unknown
 from lab.guests.rounds import AT_ONCE, LONGEST, missing, wall_s
@@ -115,6 +115,38 @@ def test_what_was_not_measured_again_stays() -> None:
         ("b", "g"): now[2],
     }
     assert after_all(before, [Cell(guest="b", fault="f", lost=5)])["b", "f"].lost == 5
+
+
+def test_what_is_new_enough_in_the_record_does_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a day, or later; what is not known there is tried again."""
+    cells = [
+        msgspec.structs.replace(one, measured_on=day)
+        for one, day in (
+            (Cell(guest="flask/guest.yaml", fault="primary-killed"), "2026-01-03"),
+            (Cell(guest="rack/guest.yaml", fault="primary-killed"), "2026-01-02"),
+            (unknown("php/guest.yaml", "primary-killed", "no php"), "2026-01-03"),
+        )
+    ]
+    record = tmp_path / "guests.json"
+    record.write_bytes(encoded(page.Table(guests=(), faults=(), cells=tuple(cells))))
+    monkeypatch.setattr("lab.guests.__main__.RECORD", record)
+    guest = [
+        "--guest",
+        "flask/guest",
+        "--guest",
+        "rack/guest",
+        "--guest",
+        "php/guest",
+        "--fault",
+        "primary-killed",
+    ]
+    planned = ["lab.guests", "--plan", "--into", str(tmp_path), *guest]
+    for since, runs in (([], 3), (["--since", "2026-01-02"], 1), (["--since", "2026-01-03"], 2)):
+        monkeypatch.setattr("sys.argv", [*planned, *since])
+        assert main() == 0
+        assert capsys.readouterr().out.startswith(f"{runs} runs, ")
 
 
 def test_a_variant_runs_only_where_it_cures() -> None:
