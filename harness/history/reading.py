@@ -257,16 +257,19 @@ def _decoded(path: Path, text: memoryview) -> _Decoded:
                 records = decoder.decode_lines(part)
             except (msgspec.MsgspecError, ValueError) as problem:
                 raise _no_record(path, bytes(part), number) from problem
-            _take(found, records, number)
+            _take(found, records, number, part)
             number += len(records)
     return found
 
 
-def _take(found: _Decoded, records: list[Record], first: int) -> None:
+def _take(found: _Decoded, records: list[Record], first: int, part: memoryview) -> None:
     if found.audit is None:
         found.records += enumerate(shared(records), first)
         return
     entries = [one for one in records if isinstance(one, AuditEntry)]
+    if len(entries) == len(records):
+        found.audit.add(entries, part)
+        return
     if entries:
         found.audit.add(entries)
     found.records += [pair for pair in enumerate(records, first) if not isinstance(pair[1], AuditEntry)]

@@ -7,7 +7,7 @@ widens what a check must hold possible, it never proves that nothing happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -175,7 +175,7 @@ class History:
         entries = audit.only(kind) if isinstance(audit, PackedAudit) else cast("Sequence[S]", audit)
         return (entry for entry in entries if number is not None and entry.pass_n == number)
 
-    def valid_audit_about(self, sessions: Container[str]) -> Iterator[AuditEntry]:
+    def valid_audit_about(self, sessions: Collection[str]) -> Iterator[AuditEntry]:
         """The same of these sessions alone."""
         number, audit = self.valid_pass, self.audit
         entries = audit.about(sessions) if isinstance(audit, PackedAudit) else audit

@@ -8,7 +8,7 @@ few of the fields, or for a few of the sessions, is spared the others.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from operator import attrgetter
 from sys import intern
 from typing import TypeVar, overload
@@ -36,13 +36,14 @@ class PackedAudit(Sequence[AuditEntry]):
         self.ordered = True
         """By pass and time."""
 
-    def add(self, entries: Sequence[AuditEntry]) -> None:
-        """A block of them. Decoding a block has to be cheap: hundreds of entries, not all."""
+    def add(self, entries: Sequence[AuditEntry], lines: memoryview | None = None) -> None:
+        """A block of them: hundreds of entries, not all, as a block is decoded at once. `lines`: what they
+        were decoded from, where there was nothing else in it."""
         for entry in entries:
             moment = (entry.pass_n, entry.sent_us)
             self.ordered &= self._last <= moment
             self._last = moment
-        self._blocks.append(zlib.compress(_encoder.encode_lines(entries), _LEVEL))
+        self._blocks.append(zlib.compress(lines or _encoder.encode_lines(entries), _LEVEL))
         self._counts.append(len(entries))
 
     def only(self, kind: type[T]) -> Iterator[T]:
@@ -51,9 +52,9 @@ class PackedAudit(Sequence[AuditEntry]):
         for block in self._blocks:
             yield from decode(zlib.decompress(block))
 
-    def about(self, sessions: Container[str]) -> Iterator[AuditEntry]:
+    def about(self, sessions: Collection[str]) -> Iterator[AuditEntry]:
         """The entries of these, for keeping: what is equal is there once."""
-        for block in self._blocks:
+        for block in self._blocks if sessions else ():
             lines = zlib.decompress(block)
             if any(one.session in sessions for one in _whose(lines)):
                 yield from shared([one for one in _decode(lines) if one.session in sessions])

@@ -11,16 +11,13 @@ then, and there is no upper end. A run without witnesses has no such windows at 
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from sys import intern
 
-import msgspec
-
-from harness.checks.columns.arrays import Flags, Words
+from harness.checks.columns.arrays import Flags, Words, known
 from harness.checks.columns.traffic import KINDS, Traffic, traffic_of
 from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts, facts_of
@@ -37,11 +34,13 @@ from harness.checks.measures.availability import (
     longest_of,
     windows_from,
 )
+from harness.checks.screen.screening import screen
 from harness.checks.screen.so_far import Sums, numbers_of
 from harness.costly import np
 from harness.model.history import History
 from harness.model.judgement import Interval, Window
 from harness.model.measures import ARGUMENT_MEASURES, SURVIVING_WRITE, switched_off
+from harness.model.records import AuditEntry
 from harness.model.table import rows_of
 from harness.model.words import NodeRole, OperationKind, Phase
 
@@ -152,56 +151,50 @@ def _windows(
 
 
 def _there(history: History) -> Flags:
-    """The operations whose witnesses the primaries hold, all of them."""
-    numbers = _held_by_primaries(history)
-    behind = np.uint64((1 << 64) - 1)  # Python gives no text this one
-    left = np.sort(np.append(numbers, behind))
+    """The operations whose witnesses the primaries hold, all of them. Those of clean sessions are among them
+    if they left one: the screen has seen every one."""
     found = np.zeros(len(history.table), np.bool_)
     for these, part in history.table.parts({"steps": ("witness",)}):
-        witness, rows = Words(part.steps, "witness"), rows_of(part.steps)
-        numbers = numbers_of(witness.names())
-        held = left[np.searchsorted(left[:-1], numbers)] == numbers
-        shown: Flags = witness.mapped(held, nothing=False, dtype=np.bool_)
-        found[these][rows[witness.known]] = True
-        found[these][rows[witness.known & ~shown]] = False
+        found[these][rows_of(part.steps)[known(part.steps, "witness")]] = True
+    suspects = screen(history).suspects
+    if suspects is history:
+        found &= ~_lacking(history)
+    elif len(suspects.table):
+        doubted = np.searchsorted(traffic_of(history).id, traffic_of(suspects).id)
+        found[doubted[_lacking(suspects)]] = False
     return found
 
 
-class _Answer(msgspec.Struct):
-    """Of an audit's entry, what tells which witnesses a primary holds."""
+def _lacking(suspects: History) -> Flags:
+    """Of these operations those with a witness that no primary holds."""
+    behind = np.uint64((1 << 64) - 1)  # Python gives no text this one
+    left = np.sort(np.append(_held_by_primaries(suspects), behind))
+    found = np.zeros(len(suspects.table), np.bool_)
+    for these, part in suspects.table.parts({"steps": ("witness",)}):
+        witness = Words(part.steps, "witness")
+        numbers = numbers_of(witness.names())
+        gone = left[np.searchsorted(left[:-1], numbers)] != numbers
+        lacks: Flags = witness.mapped(gone, nothing=False, dtype=np.bool_)
+        found[these][rows_of(part.steps)[lacks]] = True
+    return found
 
-    pass_n: int
-    session: str
-    node: str
-    role: str
-    sent_us: int
-    witnesses: tuple[str, ...] | None = None
 
-
-def _held_by_primaries(history: History) -> Sums:
+def _held_by_primaries(suspects: History) -> Sums:
     """The numbers of the witnesses that the valid audit read on each session's primary; of several that call
     themselves so, the one that was promoted last."""
-    session, sent_us, count = array("q"), array("q"), array("q")
-    node: list[str] = []
-
-    def witnesses() -> Iterator[str]:
-        for one in history.valid_audit_as(_Answer):
-            if one.role == NodeRole.PRIMARY and one.witnesses is not None:
-                session.append(hash(one.session))
-                sent_us.append(one.sent_us)
-                count.append(len(one.witnesses))
-                node.append(intern(one.node))
-                yield from one.witnesses
-
-    numbers = numbers_of(witnesses())
-    _, place, answers = np.unique(np.array(session), return_inverse=True, return_counts=True)
-    owns: Flags = answers[place] == 1
-    facts = facts_of(history)
-    for n in np.flatnonzero(~owns).tolist():
-        owns[n] = _owns(facts, node[n], sent_us[n])
-    return numbers[np.repeat(owns, count)]
+    facts, answers = facts_of(suspects), defaultdict[str, list[AuditEntry]](list)
+    for entry in suspects.valid_audit_about({*suspects.sessions()}):
+        if entry.role == NodeRole.PRIMARY and entry.witnesses is not None:
+            answers[entry.session].append(entry)
+    return numbers_of(
+        witness
+        for told in answers.values()
+        for one in told
+        if len(told) == 1 or _owns(facts, one)
+        for witness in one.witnesses or ()
+    )
 
 
-def _owns(facts: Facts, node: str, at_us: int) -> bool:
-    shard = facts.shards.of(node, at_us)
-    return shard is not None and facts.ownership.owner_at(shard, at_us) == node
+def _owns(facts: Facts, entry: AuditEntry) -> bool:
+    shard = facts.shards.of(entry.node, entry.sent_us)
+    return shard is not None and facts.ownership.owner_at(shard, entry.sent_us) == entry.node
