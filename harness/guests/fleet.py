@@ -106,9 +106,6 @@ class GuestFleet:
             )
         return GuestOperation(self._guest, kind, asked, server, self._browsers[asked.session.id])
 
-    def shard_of_key(self, key: str) -> int:  # noqa: ARG002 - a guest's keys are its own business
-        return 1
-
     def set_sides(self, fault: int, sides: Mapping[str, str]) -> None:
         self._sides.set(fault, sides)
         for server in self._servers:

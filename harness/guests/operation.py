@@ -119,6 +119,9 @@ class GuestOperation:
             self._note_attempt()
         return self._settle(self._meant(recipe), recipe)
 
+    def shard_of(self, key: str) -> int:  # noqa: ARG002 - a guest's keys are its own business
+        return self.shard
+
     async def over(self) -> None:
         """Nothing is left of a request once it was answered."""
 

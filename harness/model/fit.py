@@ -69,6 +69,17 @@ def misfit(step: FaultStep, inventory: Inventory) -> str | None:
     return missing_host(step.target, inventory) or missing_shard(step.target, inventory)
 
 
+def workload_misfit(workload: Workload, inventory: Inventory) -> str | None:
+    """Why its objects cannot lie where it says; None: they can."""
+    cache = inventory.cache
+    if not workload.kept_with_cache or (cache is not None and not inventory.shares_cache):
+        return None
+    return (
+        f"{workload.kept_with_cache[0]} keeps its keys with the cache, and a {inventory.called} topology "
+        "has no instance for it; split has one"
+    )
+
+
 def application_misfit(step: FaultStep, deployment: Deployment, workload: Workload) -> str | None:
     """Why this fault has nothing to act upon in this application; None: it has."""
     if workload.application:

@@ -15,6 +15,9 @@ from harness.model.words import Arrivals, OperationKind, Phase, Shows, Trait
 
 OptionValue = str | int | float | bool
 
+INSTANCE, WITH_SESSIONS, WITH_CACHE = "instance", "sessions", "cache"
+"""The option of a behaviour whose objects may lie on the instance of the cache, and its words."""
+
 
 class OptionType(StrEnum):
     """Types that options of faults and behaviours can have, with the unit they are kept in."""
@@ -58,6 +61,9 @@ class Option:
     """Word -> traits that a fault has besides those of its declaration where it is chosen."""
     of_age: bool = False
     """Behaviours: it changes something only where sessions have an absolute timeout."""
+    shares: tuple[str, ...] = ()
+    """Behaviours: the objects that it is about, by what their keys begin with. Whoever works on the same ones
+    must choose the same."""
     least: float | None = None
     """The smallest number that has an effect which can be proved."""
     example: str = ""
@@ -194,6 +200,11 @@ class Workload:
     @property
     def active_users(self) -> int:
         return max(1, min(self.users, round(self.users * self.active_share)))
+
+    @property
+    def kept_with_cache(self) -> tuple[str, ...]:
+        """The behaviours whose objects lie on the instance of the cache."""
+        return tuple(name for name, given in self.options.items() if given.get(INSTANCE) == WITH_CACHE)
 
     @property
     def ends_unused_s(self) -> float:

@@ -13,6 +13,8 @@ WRONG_USER = "somebody else's session"
 ERROR = "error"
 TRY_LATER = "try later"
 REFUSED = "refused"
+TURNED_AWAY = "turned away"
+"""`ERROR` or `TRY_LATER` of a guard that got no answer, to somebody who has a session."""
 NO_ANSWER = "no answer"
 """The user's browser gave up waiting."""
 

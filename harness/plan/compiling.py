@@ -14,6 +14,7 @@ from harness.model.fit import (
     missing_shard,
     settings_s,
     web_server_names,
+    workload_misfit,
 )
 from harness.model.guest import Guest, RunAs
 from harness.model.inventory import Inventory
@@ -98,6 +99,8 @@ def _deployment_misfit(
         reason = missing_shard(expectation.on or "", inventory) or why_not(expectation, findings, of)
         if reason:
             return f"'{expectation.text}': {reason}"
+    if reason := workload_misfit(scenario.workload, inventory):
+        return reason
     reasons = (
         misfit(step, inventory) or application_misfit(step, scenario.deployment, scenario.workload)
         for step in scenario.faults

@@ -432,6 +432,9 @@ class _Course:
         why = f"maxmemory-policy is {policy}"
         if setting(node, "maxmemory", "0") == "0":
             return "memory grows", "there is no maxmemory"
+        if node.purpose is NodePurpose.CACHE and workload.kept_with_cache:
+            does = "refuses to count" if policy == "noeviction" else "evicts what is counted there, too"
+            return f"once it is full it {does}; no session is touched", why
         if node.purpose is NodePurpose.CACHE:
             return "no session is touched", "the cache has an instance of its own"
         if policy == "noeviction":

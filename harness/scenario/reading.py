@@ -8,7 +8,8 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
-from harness.model.scenario import FaultStep, Scenario, Vocabulary, Workload
+from harness.model.fit import workload_misfit
+from harness.model.scenario import INSTANCE, FaultStep, Scenario, Vocabulary, Workload
 from harness.model.words import Shows, TopologyKind
 from harness.scenario import tree
 from harness.scenario.deployment import deployment_schema, read_deployment
@@ -31,7 +32,7 @@ from harness.scenario.values import (
     Many,
     word,
 )
-from harness.scenario.workload import read_workload, workload_fields
+from harness.scenario.workload import at, read_workload, workload_fields
 
 
 def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
@@ -318,8 +319,12 @@ def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problem
     values = read_table(root, "", fields, problems, elsewhere=below)
     deployment = _deployment(values.pop("deployment", None), problems)
     beside = _options(vocabulary) | dict.fromkeys((field.key for field in fields), _BESIDE)
-    workload = read_workload(values.pop("workload", None), vocabulary, problems, elsewhere=beside)
+    traffic = values.pop("workload", None)
+    workload = read_workload(traffic, vocabulary, problems, elsewhere=beside)
     around = Surroundings(vocabulary=vocabulary, deployment=deployment, workload=workload)
+    if reason := workload_misfit(workload, around.inventory):
+        where = ("options", workload.kept_with_cache[0], INSTANCE)
+        problems.add(at(traffic or root, *where), ".".join(("workload", *where)), reason)
     faults = read_faults(values.pop("faults", None), around, problems)
     expect = read_expectations(values.pop("expect", None), replace(around, faults=faults), problems)
     shows = values.get("shows", Shows.PROMISE)

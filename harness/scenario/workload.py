@@ -169,7 +169,7 @@ def read_workload(
     for name in workload.mix if workload.idle_timeout_s is None else ():
         if workload.mix[name] and vocabulary.behaviours[name].needs_timeout:
             problems.add(
-                _weight(node, name),
+                at(node, "mix", name),
                 f"workload.mix.{name}",
                 f"sessions have no idle timeout (idle_timeout: {_NO_TIMEOUT}), and {name} is about one; "
                 f"give {name} the weight 0 here, or leave it out",
@@ -177,19 +177,40 @@ def read_workload(
     options = _read_options(options_node, workload, vocabulary, problems)
     values["mix"] = {name: weight for name, weight in workload.mix.items() if weight}
     kinds = {name: vocabulary.behaviours[name].kind for name in values["mix"]}
-    return Workload(
+    read = Workload(
         **values,
         options=options,
         kinds={name: kind for name, kind in kinds.items() if kind},
         beyond=vocabulary.beyond(values["mix"]),
         leads_to=vocabulary.leads_to(values["mix"]),
     )
+    _check_shared(node, read, vocabulary, problems)
+    return read
 
 
-def _weight(node: tree.Node, name: str) -> tree.Node:
-    """Where the mix gives this behaviour its weight; the whole workload where `traffic` does."""
+def _check_shared(node: tree.Node, workload: Workload, vocabulary: Vocabulary, problems: Problems) -> None:
+    """Behaviours that work on the same objects must look for them in the same place."""
+    said: dict[str, tuple[str, OptionValue]] = {}
+    """What keys begin with -> the first behaviour of the mix that works on them, and what it chose."""
+    for name in workload.mix:
+        for option in vocabulary.behaviours[name].options:
+            for kept in option.shares:
+                chosen = workload.options[name][option.name]
+                first, expected = said.setdefault(kept, (name, chosen))
+                if chosen != expected:
+                    where = ("options", name, option.name)
+                    problems.add(
+                        at(node, *where),
+                        ".".join(("workload", *where)),
+                        f"expected {expected}, as {first} has it, since both work on {kept}…; found {chosen}",
+                    )
+
+
+def at(node: tree.Node, *keys: str) -> tree.Node:
+    """What the workload says under these keys; the whole of it where it says that in another way, as by
+    `traffic`."""
     found = node
-    for key in ("mix", name):
+    for key in keys:
         pairs = found.value if isinstance(found, tree.Mapping) else []
         found = next((value for word, value in pairs if word.value == key), node)
     return found

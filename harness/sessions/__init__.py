@@ -45,6 +45,7 @@ The behaviours; each module says its promise:
     change_profile         change what another service reads
     read_profile           read it there
     lead_job               do a job that has one leader
+    guarded_page           which is asked first on a page, a guard or the session
     try_password           try a wrong password
     remember_me            come back with a one-time token
     revoke_token           revoke a token

@@ -11,6 +11,7 @@ from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
 from harness.objects.flag import CUT_OFF
 from harness.sessions.flags import put
+from harness.sessions.guard import instance
 from harness.sessions.request import SIGNED_OUT, Request
 
 BAN_LASTS_S = 7 * 86400.0
@@ -27,6 +28,7 @@ class BanUser:
                 help="how long the cut-off is kept: as long as the oldest token may live",
                 default=BAN_LASTS_S,
             ),
+            instance(CUT_OFF),
         ),
         traffic={"token-api": 1, "bank": 1, "admin": 4},
         leads_to=names(CUT_OFF.findings),

@@ -269,7 +269,7 @@ class LoadEngine:
     def _keep_in_mind(self, request: Carried) -> None:
         for kept, key in request.changed:
             if key not in self._objects and kept.questions(key):
-                self._objects[key] = KeptObject(kept, key, self._fleet.shard_of_key(key))
+                self._objects[key] = KeptObject(kept, key, request.shard_of(key))
 
     def _react(self, user: User, asked: Asked, kind: OperationKind, outcome: Outcome, told: str) -> None:
         """What the user's browser remembers afterwards."""

@@ -22,7 +22,7 @@ from harness.model.plan import Plan
 from harness.model.records import Attempt, Connection, Step
 from harness.model.seams import OwnContainers, Recorder, Topology
 from harness.model.told import ERROR, TRY_LATER
-from harness.model.words import NodePurpose, NodeRole, OperationKind
+from harness.model.words import Discovery, NodePurpose, NodeRole, OperationKind
 from harness.objects.kind import KeptObject, ObjectKind
 from harness.redis_wire.keys import session_key, slot, witness_key
 from harness.sessions import BEHAVIOURS, log_in_of
@@ -49,11 +49,15 @@ class Fleet:
         without_pool = plan.scenario.deployment.client.without_pool(plan.web_servers)
         shards = {node.name: node.shard for node in plan.nodes}
         connection_ids = share.of_connections
+        self._cache = plan.inventory.cache
+        self._kept_with_cache = plan.scenario.workload.kept_with_cache
+        beside = _beside(plan, topology, around) if self._kept_with_cache else None
         self._servers = [
             WebServer(
                 name,
                 replace(around, pools=name not in without_pool),
                 topology.source(name),
+                beside=None if beside is None else replace(beside, pools=name not in without_pool),
                 node_at=topology.node_at,
                 shard_of_node=self._shard_of,
                 record=record,
@@ -133,6 +137,7 @@ class Fleet:
     def request(self, server: Server, asked: Asked) -> StoreOperation:
         assert isinstance(server, WebServer)
         recording = Recording()
+        objects_in = self._cache if asked.behaviour in self._kept_with_cache else None
         request = Request(
             asked.operation,
             asked.user,
@@ -144,8 +149,10 @@ class Fleet:
             recording,
             asked.earlier,
             asked.replaces,
+            server.store if objects_in is None else server.beside,
         )
-        return StoreOperation(BEHAVIOURS[asked.behaviour], request, recording, self.shard_of_key)
+        shard_of = self.shard_of_key if objects_in is None else lambda _: objects_in.shard
+        return StoreOperation(BEHAVIOURS[asked.behaviour], request, recording, shard_of)
 
     async def kill(self, name: str) -> str:
         reset = await self.named(name).kill()
@@ -187,19 +194,19 @@ class Fleet:
 class StoreOperation:
     """One behaviour on the session store, carried out in this process."""
 
-    __slots__ = ("_behaviour", "_recording", "_request", "_shard_of_key")
+    __slots__ = ("_behaviour", "_recording", "_request", "shard_of")
 
     def __init__(
         self,
         behaviour: Behaviour,
         request: Request,
         recording: Recording,
-        shard_of_key: Callable[[str], int],
+        shard_of: Callable[[str], int],
     ) -> None:
         self._behaviour = behaviour
         self._request = request
         self._recording = recording
-        self._shard_of_key = shard_of_key
+        self.shard_of = shard_of
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -216,7 +223,7 @@ class StoreOperation:
     @property
     def shard(self) -> int:
         about = self._request.about
-        return self._request.session.shard if about is None else self._shard_of_key(about)
+        return self._request.session.shard if about is None else self.shard_of(about)
 
     async def carry_out(self) -> str:
         CURRENT.set(self._recording)
@@ -258,6 +265,22 @@ def _surroundings(plan: Plan, topology: Topology, *, cluster: bool) -> Surroundi
         seeds=tuple(address(node.name) for node in nodes) if cluster else (),
         cluster=cluster,
         proxies=tuple(address(node.name) for node in plan.inventory.proxies),
+    )
+
+
+def _beside(plan: Plan, topology: Topology, around: Surroundings) -> Surroundings:
+    """The same client at the instance of the cache, which nobody guards."""
+    cache = plan.inventory.cache
+    assert cache is not None
+    address = topology.named if isinstance(topology, OwnContainers) else topology.address
+    return replace(
+        around,
+        profile=replace(around.profile, discovery=Discovery.FIXED_ADDRESS, read_from_replicas=False),
+        login=client_login(plan, topology.secrets, purpose=NodePurpose.CACHE),
+        primary=address(cache.name),
+        replicas=(),
+        sentinels=(),
+        proxies=(),
     )
 
 

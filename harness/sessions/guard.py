@@ -11,8 +11,9 @@ Whoever is let in without an answer is told so in the records (`LET_IN_UNCHECKED
 from __future__ import annotations
 
 from harness.model.records import Step
-from harness.model.scenario import Option, OptionType
+from harness.model.scenario import INSTANCE, WITH_CACHE, WITH_SESSIONS, Option, OptionType
 from harness.model.words import LET_IN_UNCHECKED, Outcome
+from harness.objects.kind import ObjectKind
 from harness.sessions.request import OK, REFUSED, Request, told_by
 
 REFUSE, LET_IN, STALE = "refuse", "let-in", "stale"
@@ -26,6 +27,18 @@ def when_unreachable(*, stale: bool = True) -> Option:
         help="what to do when Redis does not answer: `stale` trusts what this web server last heard",
         default=REFUSE,
         words=(REFUSE, LET_IN, STALE) if stale else (REFUSE, LET_IN),
+    )
+
+
+def instance(*kept: ObjectKind) -> Option:
+    """The option of every behaviour whose guard may lie elsewhere than the sessions."""
+    return Option(
+        name=INSTANCE,
+        type=OptionType.WORD,
+        help="where it is kept: beside the sessions, or on the instance of the cache",
+        default=WITH_SESSIONS,
+        words=(WITH_SESSIONS, WITH_CACHE),
+        shares=tuple(one.prefix for one in kept),
     )
 
 

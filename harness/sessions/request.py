@@ -26,7 +26,7 @@ from harness.model.told import (
     told_by,
 )
 from harness.model.words import OperationKind, Outcome, StepKind, TooFew
-from harness.objects.kind import CHANGES, ObjectKind
+from harness.objects.kind import CHANGES, ON_OBJECTS, ObjectKind
 from harness.redis_wire.ballast import without_ballast
 from harness.sessions import commands as redis_commands
 from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
@@ -90,6 +90,7 @@ class Request:
     """One operation while it is carried out."""
 
     __slots__ = (
+        "_beside",
         "_recording",
         "_store",
         "about",
@@ -118,6 +119,7 @@ class Request:
         recording: Recording,
         earlier: Sequence[Session] = (),
         replaces: Session | None = None,
+        beside: Store | None = None,
     ) -> None:
         self.operation = operation
         self.user = user
@@ -139,6 +141,8 @@ class Request:
         self.too_few = False
         """WAIT counted too few replicas, and the application tells its user to try again."""
         self._store = store
+        self._beside = store if beside is None else beside
+        """Where its objects lie."""
         self._recording = recording
 
     def step(self, does: StepKind, key: str, command: str = "", *, deciding: bool = False) -> Step:
@@ -286,7 +290,8 @@ class Request:
             sent = (*sent, ("WAIT", str(waits), str(self.rules.wait_timeout_ms)))
         exchange = Exchange(key, sent, parts, reading=reading)
         try:
-            await self._store.exchange(self._recording, exchange, repeat_unanswered=repeat_unanswered)
+            store = self._beside if parts[0].step.does in ON_OBJECTS else self._store
+            await store.exchange(self._recording, exchange, repeat_unanswered=repeat_unanswered)
         except BaseException:  # cancelled, or our own bug: what was sent so far still counts
             for part in parts:
                 settle(part, exchange)

@@ -12,6 +12,7 @@ from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
 from harness.objects.flag import REVOKED
 from harness.sessions.flags import put
+from harness.sessions.guard import instance
 from harness.sessions.request import SIGNED_OUT, Request
 
 TOKEN_LIVES_S = 900.0
@@ -28,6 +29,7 @@ class RevokeToken:
                 help="how long the entry is kept: what is left of the token's life",
                 default=TOKEN_LIVES_S,
             ),
+            instance(REVOKED),
         ),
         traffic={"token-api": 4, "admin": 4},
         leads_to=names(REVOKED.findings),

@@ -5,7 +5,8 @@ The token says by itself who it is; only the denylist and the ban have to be ask
 of the requests comes with a token that the user had before, as somebody would who stole it. A user whose own
 token is refused logs in anew.
 
-What to do when Redis does not answer is the application's choice: option `when_unreachable`.
+What to do when Redis does not answer is the application's choice: option `when_unreachable`. Pages that have
+a session beside their token, and are guarded as well, are option `asked`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
 from harness.objects.flag import CUT_OFF, REVOKED
 from harness.sessions.flags import value_of
-from harness.sessions.guard import told_by_guard, when_unreachable
+from harness.sessions.guard import instance, told_by_guard, when_unreachable
+from harness.sessions.guarded_page import asked, told_with_session
 from harness.sessions.request import OK, PLEASE_LOG_IN, REFUSED, Request, Session
 
 OLD_OF_16 = 4
@@ -27,22 +29,30 @@ class TokenRequest:
         help="ask whether the token was revoked or its user banned, then let in or refuse",
         options=(
             when_unreachable(),
+            asked("whoever comes with a token alone"),
+            instance(REVOKED, CUT_OFF),
             Option(name="bans", type=OptionType.FLAG, help="ask for the user's ban as well", default=True),
         ),
         traffic={"token-api": 75, "admin": 6},
-        leads_to=("let-in-unchecked",),
+        leads_to=("let-in-unchecked", "refused-session"),
     )
     kind = OperationKind.READ
     needs_session = True
 
     async def carry_out(self, request: Request) -> str:
         token = _token(request)
-        told = await _asks_denylist(request, token)
-        if told == OK and request.options.get("bans", True):
-            told = await _asks_for_ban(request, token)
-        if told == REFUSED and token is request.session:
-            return PLEASE_LOG_IN
-        return told
+        if token is not request.session:  # whoever stole it has no session
+            return await _told(request, token)
+        return await told_with_session(request, lambda: _told(request, token), session_passes=False)
+
+
+async def _told(request: Request, token: Session) -> str:
+    told = await _asks_denylist(request, token)
+    if told == OK and request.options.get("bans", True):
+        told = await _asks_for_ban(request, token)
+    if told == REFUSED and token is request.session:
+        return PLEASE_LOG_IN
+    return told
 
 
 def _token(request: Request) -> Session:

@@ -4,7 +4,8 @@
 ever. The counter is asked before the password is looked at. An INCR is not safe to repeat; sent twice it only
 counts too much.
 
-What to do when Redis does not answer is the application's choice: option `when_unreachable`.
+What to do when Redis does not answer is the application's choice: option `when_unreachable`. A limiter that
+stands in front of every page counts those as well that come with a session: option `asked`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from harness.model.words import OperationKind, Outcome, StepKind
 from harness.objects.counter import ATTEMPTS
 from harness.objects.kind import LIMIT, TOTAL
 from harness.sessions.commands import COUNT_WITHIN
-from harness.sessions.guard import told_by_guard, when_unreachable
+from harness.sessions.guard import instance, told_by_guard, when_unreachable
+from harness.sessions.guarded_page import WITHOUT_SESSION, asked, told_with_session
 from harness.sessions.request import OK, Request
 
 ATTEMPTS_ALLOWED, WINDOW_S = 5, 300.0
@@ -42,23 +44,28 @@ class TryPassword:
                 default=WINDOW_S,
             ),
             when_unreachable(),
+            asked("whoever tries a password"),
+            instance(ATTEMPTS),
         ),
         traffic={"shop": 2, "bank": 5, "token-api": 5},
-        leads_to=(*names(ATTEMPTS.findings), "let-in-unchecked"),
+        leads_to=(*names(ATTEMPTS.findings), "let-in-unchecked", "refused-session"),
     )
     kind = OperationKind.WRITE
     needs_session = True
 
     async def carry_out(self, request: Request) -> str:
-        limit = int(request.options.get("limit", ATTEMPTS_ALLOWED))
-        step = request.step_on(ATTEMPTS, request.user, StepKind.COUNT, deciding=True)
-        step.added, step.wrote = {TOTAL: 1}, {LIMIT: str(limit)}
-        step.ttl_ms = max(1, round(float(request.options.get("window", WINDOW_S)) * 1000))
-        total = await _count(request, step)
-        told = told_by_guard(request, step, total is not None and total > limit)
-        if told == OK:
-            return WRONG_PASSWORD
-        return told
+        told = await told_with_session(request, lambda: _told(request), session_passes=True)
+        alone = request.options.get("asked", WITHOUT_SESSION) == WITHOUT_SESSION
+        return WRONG_PASSWORD if told == OK and alone else told
+
+
+async def _told(request: Request) -> str:
+    limit = int(request.options.get("limit", ATTEMPTS_ALLOWED))
+    step = request.step_on(ATTEMPTS, request.user, StepKind.COUNT, deciding=True)
+    step.added, step.wrote = {TOTAL: 1}, {LIMIT: str(limit)}
+    step.ttl_ms = max(1, round(float(request.options.get("window", WINDOW_S)) * 1000))
+    total = await _count(request, step)
+    return told_by_guard(request, step, total is not None and total > limit)
 
 
 async def _count(request: Request, step: Step) -> int | None:

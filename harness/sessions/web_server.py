@@ -36,11 +36,14 @@ class WebServer:
         clock: Clock,
         connection_ids: Iterator[int],
         address_of: Callable[[str], Address] | None = None,
+        beside: Surroundings | None = None,
     ) -> None:
+        """`beside`: the instance of the cache, where objects lie there."""
         self.name = name
         self.side = "all"
         """The side of a partition it is on; set by whoever makes the partition."""
         self._around = around
+        self._beside = beside
         self._source = source
         self._node_at = node_at
         self._shard_of_node = shard_of_node
@@ -69,6 +72,7 @@ class WebServer:
         self.wire.on_open = self._notice_redirection
         self.client = client_of(self._around, self.wire)
         self.store = Store(self.client, self._around.profile, self.wire)
+        self.beside = None if self._beside is None else _store_of(self._beside, self.wire)
         self._listener = Listener(self._around, self.wire, self.store.hearing)
 
     @property
@@ -83,21 +87,29 @@ class WebServer:
         """Find the primary. After `kill`: a new process, with nothing of the old one's knowledge."""
         if not self.wire.alive:
             self._boot()
-        await self.store.start()
+        for store in self._stores():
+            await store.start()
 
     async def kill(self) -> int:
         """Reset every connection and stay down; returns how many were open."""
         self.wire.alive = False
         reset = self.wire.abort_all()
         await self._listener.close()
-        await self.store.close()
+        await self._close_stores()
         return reset
 
     async def close(self) -> None:
         """An orderly end: what is pooled is closed, and what a client library forgot about."""
         await self._listener.close()
-        await self.store.close()
+        await self._close_stores()
         self.wire.abort_all()
+
+    async def _close_stores(self) -> None:
+        for store in self._stores():
+            await store.close()
+
+    def _stores(self) -> tuple[Store, ...]:
+        return (self.store,) if self.beside is None else (self.store, self.beside)
 
     def _notice_redirection(self, connection: records.Connection) -> None:
         if connection.role != "primary":
@@ -116,6 +128,10 @@ class WebServer:
                     detail=f"from {before} to {connection.node}",
                 )
             )
+
+
+def _store_of(around: Surroundings, wire: Wire) -> Store:
+    return Store(client_of(around, wire), around.profile, wire)
 
 
 def client_of(around: Surroundings, wire: Wire) -> Client:

@@ -28,6 +28,8 @@ class Doing:
     web: str
     steps: Steps
     outcome: Outcome = Outcome.ACKED
+    first: Outcome | None = None
+    """What became of its first step, and so of the whole, where the others went another way."""
     error: str | None = None
     lost: bool = False
     """Acked, and nothing happened."""

@@ -9,6 +9,7 @@ from harness.objects.kind import AT, LIMIT, TOTAL, UNTIL, VALUE, ObjectKind
 from harness.objects.saved import PLAIN, Document, packed
 from harness.objects.tally import Online
 from lab.past.doing import Doing, Steps
+from lab.past.session_steps import look
 from lab.past.store import Data
 
 
@@ -50,6 +51,17 @@ def count(key: str, limit: int | None, window_s: float) -> Steps:
         data.objects[key] = str(total), ends_us
         step.added_now, step.effective = {TOTAL: total}, True
         return [step]
+
+    return steps
+
+
+def count_in_vain(key: str) -> Steps:
+    """Nothing is counted; then the session is looked at."""
+
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        looked = look(data, now_us, doing)
+        looked.deciding = False
+        return [_on(StepKind.COUNT, key, "EVAL (INCR PEXPIRE)"), looked]
 
     return steps
 

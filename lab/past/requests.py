@@ -29,6 +29,8 @@ def operation_of(doing: Doing, connection: int, forge: Callable[[Step], None] | 
         step.attempts = tuple(range(1, len(doing.attempts) + 1))
         step.sent_us, step.done_us = sent_us, _done_us(doing.attempts[0][0], doing.attempts[-1][2])
         step.error = doing.error
+    if doing.first is not None:
+        _take_back(steps[0], doing.first)
     if forge is not None:
         forge(steps[0])
     return Operation(
@@ -46,7 +48,7 @@ def operation_of(doing: Doing, connection: int, forge: Callable[[Step], None] | 
         due_us=sent_us,
         sent_us=sent_us,
         done_us=done_us,
-        outcome=doing.outcome,
+        outcome=doing.first or doing.outcome,
         told=doing.told or ("ok" if acked else "error"),
         phase=Phase.BASELINE,
         steps=tuple(steps),
@@ -84,5 +86,10 @@ def _unanswered(doing: Doing) -> list[Step]:
     """Its steps without what only a reply can tell."""
     steps = doing.steps(Data(), 0.0, doing)
     for step in steps:
-        step.effective, step.saw, step.pttl_ms, step.members, step.added_now = None, None, None, None, {}
+        _take_back(step, doing.outcome)
     return steps
+
+
+def _take_back(step: Step, outcome: Outcome) -> None:
+    step.outcome = outcome
+    step.effective, step.saw, step.pttl_ms, step.members, step.added_now = None, None, None, None, {}

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.model.history import History
 from harness.model.records import AuditEntry, Connection, Event, NodeSample, ObjectEntry, Operation, Step
+from harness.model.told import TURNED_AWAY
 from harness.model.words import OperationKind, Outcome
 from harness.objects.kind import ObjectKind
 from lab.past import object_steps, session_steps
@@ -131,6 +132,13 @@ class Past(ByHand):
         steps = object_steps.count(self._keep(kept, of), limit, window)
         return self._do("count", OperationKind.WRITE, self.users[sid], sid, at, steps, how)
 
+    def turned_away(self, kept: ObjectKind, of: str, sid: str, at: float, **how: Any) -> Doing:
+        """A guard in front of the session refuses without an answer. The session is read all the same;
+        `outcome` and `executed` are about that."""
+        steps = object_steps.count_in_vain(self._keep(kept, of))
+        asked = {"told": TURNED_AWAY, "first": "rejected", **how}
+        return self._do("try-password", OperationKind.WRITE, self.users[sid], sid, at, steps, asked)
+
     def enter(
         self, kept: ObjectKind, of: str, sid: str, at: float, *, lasts: float = 900.0, **how: Any
     ) -> Doing:
@@ -201,6 +209,7 @@ class Past(ByHand):
             web=str(how.pop("web", "web-1")),
             steps=steps,
             outcome=outcome,
+            first=Outcome(str(first)) if (first := how.pop("first", None)) else None,
             error=how.pop("error", None),  # type: ignore[arg-type]
             lost=bool(how.pop("lost", False)),
             closed=how.pop("closed", None),  # type: ignore[arg-type]

@@ -98,6 +98,20 @@ def test_settings_move_the_course() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("policy", "does"),
+    [("noeviction", "refuses to count"), ("allkeys-lru", "evicts what is counted there, too")],
+)
+def test_full_cache_is_a_limiter_that_is_full(policy: str, does: str) -> None:
+    """Where attempts are counted on its instance."""
+    told = said(
+        "split/03",
+        "faults=[{after: 4s, fill cache: cache, to: 2.0}]",
+        f"deployment.topology.cache.maxmemory-policy={policy}",
+    )
+    assert f"once it is full it {does}; no session is touched because maxmemory-policy is {policy}" in told
+
+
 def test_pause_shorter_than_its_detection_has_no_failover() -> None:
     """Nobody is suspected who is back in time."""
     assert "suspect" not in said("sentinel/02", "faults.0.for=1s")

@@ -316,7 +316,7 @@ def test_findings_about_objects_name_the_behaviours_that_make_them() -> None:
     of_objects = {kind.name for one in OBJECTS.values() for kind in one.findings}
     of_leases = {one.held_twice.name for one in LEASES.values()}
     declared = {name for by in BEHAVIOURS.values() for name in by.declaration.leads_to}
-    of_others = {"doubled-update", "fixated-session", "lease-overrun", "let-in-unchecked"}
+    of_others = {"doubled-update", "fixated-session", "lease-overrun", "let-in-unchecked", "refused-session"}
     of_others |= {"lost-write", "lost-update", "torn-state", "ghost-retry"}
     of_others |= {"resurrected-session", "undone-by-own-write", "escaped-logout"}
     assert declared == of_objects | of_leases | of_others

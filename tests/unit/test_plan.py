@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from harness.plan.load import ACTORS_MAX
 from harness.plan.timeline import latest_end_s
 from harness.plan.warnings import warnings
 from harness.presets import inventory_of
+from harness.running.vocabulary import shipped
+from harness.scenario.reading import load
 from tests.builders_scenario import GOOD, VOCABULARY, plan_of, read
 
 
@@ -237,6 +240,20 @@ def test_expectation_that_can_never_be_decided_is_refused_with_its_line(
     assert f"s.yaml:11: expect.{expected.partition(':')[0]}: can never be decided: {reason}" in str(
         refused.value
     )
+
+
+def test_deployment_without_the_instance_that_counts_is_a_reason_to_skip(tmp_path: Path) -> None:
+    """The limiter is meant to lie with the cache."""
+    mix = "mix: {read: 1, try-password: 1}\n  options:\n    try-password: {instance: cache}"
+    split = re.sub(r"mix: .*", mix, GOOD.replace("kind: sentinel", "kind: split") + "fits: [single]\n")
+    other = tmp_path / "d.yaml"
+    other.write_text("deployment: 1\ntopology: {kind: single}\n")
+    path = tmp_path / "s.yaml"
+    path.write_text(split.replace("down_after + 4s", "9s"))
+    assert plan_of(load(path, shipped())).skip is None
+    skip = plan_of(load(path, shipped(), deployment=other)).skip
+    assert skip is not None
+    assert skip.startswith("try-password keeps its keys with the cache, and a single topology has no")
 
 
 def test_deployment_that_fits_is_planned(tmp_path: Path) -> None:

@@ -687,6 +687,37 @@ def test_option_about_the_age_of_sessions_needs_an_absolute_timeout(tmp_path: Pa
     assert load(path, shipped())
 
 
+def test_counters_with_the_cache_need_an_instance_for_it(tmp_path: Path) -> None:
+    """On a shared one they lie beside the sessions anyway, and elsewhere there is no cache."""
+    mix = "mix: {read: 1, try-password: 1}\n  options:\n    try-password: {instance: cache}"
+    path, text = tmp_path / "s.yaml", re.sub(r"mix: .*", mix, GOOD)
+    line = 1 + text[: text.index("instance:")].count("\n")
+    for kind in ("sentinel", "shared"):
+        path.write_text(text.replace("kind: sentinel", f"kind: {kind}").replace("down_after + 4s", "9s"))
+        says = rf"s\.yaml:{line}: workload\.options\.try-password\.instance: .* a {kind} topology has no"
+        with pytest.raises(UsageError, match=says):
+            load(path, shipped())
+    path.write_text(text.replace("kind: sentinel", "kind: split").replace("down_after + 4s", "9s"))
+    assert load(path, shipped()).workload.kept_with_cache == ("try-password",)
+
+
+def test_whoever_revokes_and_whoever_asks_look_in_the_same_place(tmp_path: Path) -> None:
+    """Otherwise every revocation would seem to be lost."""
+    mix = "mix: {token-request: 1, revoke-token: 1, ban-user: 0}\n  options:\n    token-request: {instance: cache}"
+    split = GOOD.replace("kind: sentinel", "kind: split").replace("down_after + 4s", "9s")
+    path, text = tmp_path / "s.yaml", re.sub(r"mix: .*", mix, split)
+    path.write_text(text)
+    says = r"options\.revoke-token\.instance: expected cache, as token-request has it, .* found sessions"
+    with pytest.raises(UsageError, match=says):
+        load(path, shipped())
+    path.write_text(
+        f"{text.rstrip()}\n".replace(
+            "{instance: cache}", "{instance: cache}\n    revoke-token: {instance: cache}"
+        )
+    )
+    assert load(path, shipped()).workload.kept_with_cache == ("token-request", "revoke-token")
+
+
 # ---------------------------------------------------------------- --set and --deployment
 
 

@@ -19,6 +19,7 @@ A check finds where its promise was broken, and counts what it could not decide.
     let_in             nobody is let in without having been checked
     open_connections   a web server opens no more connections than its pool may hold
     refused_logins     while sessions can be read, new users can log in
+    refused_sessions   who is logged in is not turned away by a guard that does not answer
     replica_agreement  after recovery a replica holds what its primary holds
     recovery_limit     the topology recovers within its limit
     whole_session      a session as one object: is there any order that explains it?

@@ -14,7 +14,7 @@ from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
-from harness.model.records import Operation
+from harness.model.records import Operation, Step
 from harness.model.times import FOREVER
 from harness.model.words import FindingSide
 
@@ -116,3 +116,19 @@ def where(sight: Sight) -> str:
         return f"the audit of {sight.entry.node}"
     assert sight.operation is not None
     return f"{sight.operation.web_server} (operation {sight.operation.id})"
+
+
+def number_and_time(timelines: Timelines, requests: Sequence[Operation]) -> tuple[str, str]:
+    """How many requests, and when, for a sentence: `2 requests`, `from +3.00 s to +4.50 s`."""
+    first, last = requests[0], requests[-1]
+    zero_us = timelines.facts.landmarks.zero_us
+    begun, over = (((one.sent_us or one.due_us) - zero_us) / 1e6 for one in (first, last))
+    if len(requests) == 1:
+        return "a request", f"at {begun:+.2f} s"
+    return f"{len(requests)} requests", f"from {begun:+.2f} s to {over:+.2f} s"
+
+
+def unanswered(step: Step) -> str:
+    """For a sentence."""
+    error = f" ({step.error[:60]})" if step.error else ""
+    return f"Redis did not answer {step.command}{error}"

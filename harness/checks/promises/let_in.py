@@ -15,7 +15,7 @@ from collections import defaultdict
 from harness.checks.columns.arrays import Words
 from harness.checks.facts.step_effects import nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
-from harness.checks.promises.check import Check, Counted, finding
+from harness.checks.promises.check import Check, Counted, finding, number_and_time, unanswered
 from harness.costly import np
 from harness.model.finding_kind import FindingKind, FindingTrait, Part
 from harness.model.judgement import Finding
@@ -42,23 +42,17 @@ def judge_unchecked(timelines: Timelines) -> Counted:
 
 
 def _finding(timelines: Timelines, requests: list[Operation]) -> Finding:
-    first, last = requests[0], requests[-1]
+    first = requests[0]
     asked = next(one for one in reversed(first.steps) if one.outcome is not Outcome.ACKED)
     timeline = Timeline(first.session, first.user, first.shard, first.key)
-    zero_us = timelines.facts.landmarks.zero_us
-    when = f"at {((first.sent_us or first.due_us) - zero_us) / 1e6:+.2f} s"
-    if len(requests) > 1:
-        when = f"from {when[3:]} to {((last.sent_us or last.due_us) - zero_us) / 1e6:+.2f} s"
-    error = f" ({asked.error[:60]})" if asked.error else ""
-    number = f"{len(requests)} requests" if len(requests) > 1 else "a request"
+    number, when = number_and_time(timelines, requests)
     return finding(
         timelines,
         LET_IN,
         timeline,
         between=requests,
         seen=nothing_seen(first, asked),
-        sentence=f"{first.web_server} let in {number} of {first.user} unchecked {when}: Redis did not answer"
-        f" {asked.command}{error}.",
+        sentence=f"{first.web_server} let in {number} of {first.user} unchecked {when}: {unanswered(asked)}.",
         observations=len(requests),
     )
 

@@ -210,7 +210,7 @@ def _explained(hit: Hit, budget: LossBudget) -> Owner | None:
 
 
 def _judged(hit: Hit, rule: Callable[[Hit], Allowed]) -> Allowed:
-    return rule(hit) if hit.holds_sessions else Allowed(f"{hit.node.name} holds no sessions")
+    return rule(hit) if hit.holds_promises else Allowed(f"{hit.node.name} holds no sessions")
 
 
 def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:

@@ -124,8 +124,11 @@ class Hit:
         return self.event.t_us - self.event.error_us
 
     @property
-    def holds_sessions(self) -> bool:
-        return self.node.holds_data and self.node.purpose is NodePurpose.SESSIONS
+    def holds_promises(self) -> bool:
+        """Sessions, or what the workload keeps with the cache."""
+        if self.node.purpose is not NodePurpose.SESSIONS:
+            return bool(self.history.plan.scenario.workload.kept_with_cache)
+        return self.node.holds_data
 
     @property
     def shard(self) -> int:

@@ -29,6 +29,7 @@ from harness.checks.promises import (
     presence,
     recovery_limit,
     refused_logins,
+    refused_sessions,
     replica_agreement,
     user_index,
 )
@@ -54,6 +55,7 @@ CHECKS: tuple[Check, ...] = (
     front_door.CHECK,
     open_connections.CHECK,
     refused_logins.CHECK,
+    refused_sessions.CHECK,
     replica_agreement.CHECK,
     recovery_limit.CHECK,
 )

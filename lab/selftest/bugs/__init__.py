@@ -27,6 +27,7 @@ from lab.selftest.bugs.lifetimes import (
 from lab.selftest.bugs.lists_and_locks import DoubledLead, DoubledLock, LostIndexMember
 from lab.selftest.bugs.mistakes import (
     BurntToken,
+    GuardBeforeSession,
     SlowUnderLock,
     StoredForNobody,
     UnansweredGuard,
@@ -74,6 +75,7 @@ BUGS: tuple[type[Bug], ...] = (
     MutedMessage,
     BurntToken,
     UnansweredGuard,
+    GuardBeforeSession,
     SlowUnderLock,
     StoredForNobody,
 )

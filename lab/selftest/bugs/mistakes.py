@@ -14,6 +14,7 @@ from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import Operation
 from harness.model.words import Cause, Outcome, StepKind
+from harness.objects.counter import ATTEMPTS
 from harness.objects.flag import REVOKED, SPENT
 from harness.objects.kind import owner_of
 from harness.objects.lease import LOCK
@@ -24,6 +25,9 @@ from lab.selftest.proxy import Upstream
 from lab.selftest.resp import OK, Command, parsed
 
 LOADING = b"-LOADING Redis is loading the dataset in memory\r\n"
+FULL = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+MANY = 1_000_000
+"""A limit that nobody reaches."""
 LEASE_S, SLOW_S = 2.5, 3.0
 """Longer than a busy machine keeps the holder of a lock waiting."""
 
@@ -90,6 +94,38 @@ class UnansweredGuard(OfUsers):
         did = f"GET of {first.words[1]} refused"
         self.done(Deed(session=session, did=did, names=one_of("let-in-unchecked")))
         return [LOADING for _ in commands]
+
+
+class GuardBeforeSession(OfUsers):
+    """Answers a guard that stands in front of the session with an error, and the application refuses. It is a
+    limiter or a denylist, whose Redis is full or not ready."""
+
+    name = "guard-before-session"
+    title = "does not answer a guard that is asked before the session"
+
+    @classmethod
+    def setting(cls, seed: int) -> Setting:
+        behaviour = "try-password" if seed % 2 else "token-request"
+        given: dict[str, str | int] = {"asked": "before-session"}
+        options = {behaviour: given | ({"limit": MANY} if seed % 2 else {})}
+        return Setting(mix={"read": 40.0, "touch": 10.0, behaviour: 50.0}, options=options)
+
+    async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
+        first = commands[0]
+        if first.name == "EVAL" and first.words[3].startswith(ATTEMPTS.prefix):
+            key, error, cause = first.words[3], FULL, Cause.OUT_OF_MEMORY
+            session = self.session_of.get(owner_of(key))
+        elif first.name == "GET" and first.words[1].startswith(REVOKED.prefix):
+            key, error, cause = first.words[1], LOADING, Cause.NOT_DETERMINED
+            session = owner_of(key)
+        else:
+            return None
+        if session is None or session not in self.session_of.values():
+            return None
+        self.take()
+        did = f"{first.name} of {key} refused"
+        self.done(Deed(session=session, did=did, names=one_of("refused-session"), cause=cause))
+        return [error for _ in commands]
 
 
 class SlowUnderLock(Bug):

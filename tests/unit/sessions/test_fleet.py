@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+from harness.application import Asked
 from harness.model.inventory import SLOTS
 from harness.model.seams import Address
 from harness.model.words import TopologyKind
+from harness.redis_wire.scripted import ScriptedServer
 from harness.sessions.apart import ApartClient
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.fleet import Fleet
 from tests.builders_faults import plan_of
+from tests.builders_sessions import Written
+from tests.fake_clock import the_clock
+from tests.fakes import FakeTopology
+from tests.unit.sessions.test_attempts import run
 
 
 def served(address: tuple[str, int]) -> SimpleNamespace:
@@ -30,6 +37,36 @@ def test_node_counts_for_the_shard_whose_slots_it_serves() -> None:
     assert [fleet._shard_of(client, f"redis-{n}") for n in (8, 2, 9)] == [1, 2, 3]
     fleet._shard_of_slot = []
     assert fleet._shard_of(client, "redis-8") == 2
+
+
+def test_limiter_that_counts_with_the_cache_is_of_its_shard() -> None:
+    """One request, two instances: the count goes to the cache's, and the session is looked for at its own."""
+
+    async def scenario() -> None:
+        async with (
+            ScriptedServer(lambda asked: b":-2\r\n" if asked[0] == "PTTL" else b"*0\r\n") as sessions,
+            ScriptedServer(lambda _: b":1\r\n") as cache,
+        ):
+            ports = {"redis-1": sessions.port, "cache-1": cache.port}
+            plan = plan_of(TopologyKind.SPLIT)
+            options = {"try-password": {"asked": "before-session", "instance": "cache"}}
+            workload = replace(plan.scenario.workload, mix={"try-password": 1.0}, options=options)
+            plan = replace(plan, scenario=replace(plan.scenario, workload=workload))
+            topology = FakeTopology(plan)
+            topology.close()
+            topology.address = lambda node: Address("127.0.0.1", ports[node])  # type: ignore[method-assign]
+            fleet = Fleet(plan, topology, Written(), the_clock())
+            await fleet.start()
+            session = fleet.new_session("u1", 1, 7)
+            asked = Asked(2, "try-password", "u1", session, 7, (), None)
+            request = fleet.request(fleet.serving(0), asked)
+            assert await request.carry_out() == "please log in"
+            await fleet.close()
+            assert (request.shard, request.shard_of("attempts:{u1}"), session.shard) == (2, 2, 1)
+            assert [command[0] for command in cache.received] == ["EVAL"]
+            assert [command[0] for command in sessions.received] == ["HGETALL", "PTTL"]
+
+    run(scenario)
 
 
 def test_a_library_that_keeps_its_map_leaves_the_plans_shards() -> None:

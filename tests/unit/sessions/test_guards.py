@@ -160,6 +160,75 @@ def test_attempt_that_nobody_counted(choice: str, told: str) -> None:
     assert asked.steps == [(StepKind.COUNT, "attempts:{u1}", Outcome.UNKNOWN)]
 
 
+FULL = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+HERS = b"*6\r\n" + b"".join(map(bulk, ("sid", SESSION.id, "user_id", "u1", "generation", "1")))
+COUNTED = (StepKind.COUNT, "attempts:{u1}")
+SEEN = (StepKind.READ, SESSION.key)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "told", "steps"),
+    [
+        ("before-session", {"EVAL": b":1\r\n", "HGETALL": HERS}, "ok", [COUNTED, SEEN]),
+        ("before-session", {"EVAL": b":9\r\n", "HGETALL": HERS}, "refused", [COUNTED]),
+        ("before-session", {"EVAL": b":1\r\n", "HGETALL": b"*0\r\n"}, "please log in", [COUNTED, SEEN]),
+        ("before-session", {"EVAL": FULL, "HGETALL": HERS}, "turned away", [COUNTED, SEEN]),
+        ("before-session", {"EVAL": "silence", "HGETALL": "silence"}, "turned away", [COUNTED, SEEN]),
+        ("after-session", {"EVAL": FULL, "HGETALL": HERS}, "ok", [SEEN]),
+        ("after-session", {"EVAL": FULL, "HGETALL": b"*0\r\n"}, "try later", [SEEN, COUNTED]),
+        ("after-session", {"EVAL": b":1\r\n", "HGETALL": "silence"}, "error", [SEEN]),
+    ],
+)
+def test_limiter_in_front_of_a_session_or_behind_it(
+    asked: str, answers: dict[str, Answer], told: str, steps: list[tuple[StepKind, str]]
+) -> None:
+    """In front it decides about everybody, and each page is a write. Behind it whoever is logged in passes."""
+    page = Told("try-password", answers, asked=asked)
+    assert page.told == [told]
+    assert [(does, key) for does, key, _ in page.steps] == steps
+
+
+def test_session_of_a_request_that_was_turned_away_decides_nothing() -> None:
+    """It was read for the records; the page went by the guard."""
+    page = Told("try-password", {"EVAL": FULL, "HGETALL": HERS}, asked="before-session")
+    assert [step.deciding for step in page.requests[0].steps] == [True, False]
+    assert Told(
+        "try-password", {"EVAL": FULL, "HGETALL": HERS}, asked="before-session", when_unreachable="let-in"
+    ).told == [LET_IN_UNCHECKED]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "told"),
+    [
+        ("before-session", {"GET": NIL, "HGETALL": HERS}, "ok"),
+        ("before-session", {"GET": "silence", "HGETALL": HERS}, "turned away"),
+        ("after-session", {"GET": NIL, "HGETALL": HERS}, "ok"),
+        ("after-session", {"GET": "silence", "HGETALL": HERS}, "turned away"),
+        ("after-session", {"GET": "silence", "HGETALL": b"*0\r\n"}, "please log in"),
+        ("after-session", {"revoked:": bulk("7"), "HGETALL": HERS}, "please log in"),
+    ],
+)
+def test_session_says_nothing_about_a_denylist(asked: str, answers: dict[str, Answer], told: str) -> None:
+    """So its order is no cure: whoever is logged in is turned away either way."""
+    assert Told("token-request", answers, asked=asked).told == [told]
+
+
+def test_thief_of_a_token_has_no_session() -> None:
+    """A page with a token from before comes without one, so only the denylist is asked."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(lambda _command: b"-OOM\r\n") as redis:
+            bench = Bench(redis.port, profile=replace(QUICK, application_retries=0))
+            before = Session("cd" * 16, "u1", 1, 1, "session:{y}", "witness:{y}")
+            request = await bench.carry_out(
+                "token-request", dice=OLD, earlier=(before,), asked="before-session"
+            )
+            assert (bench.told, len(request.steps)) == ("try later", 1)
+            await bench.server.close()
+
+    run(scenario)
+
+
 def test_user_keeps_a_few_sessions_in_mind() -> None:
     """What the browser had before, the oldest forgotten."""
     user = User("u1")

@@ -135,20 +135,24 @@ def test_shard_is_guarded_where_sentinels_watch_it(
 
 
 @pytest.mark.parametrize(
-    ("role", "purpose", "holds"),
+    ("role", "purpose", "counters", "holds"),
     [
-        (NodeRole.PRIMARY, NodePurpose.SESSIONS, True),
-        (NodeRole.REPLICA, NodePurpose.SESSIONS, True),
-        (NodeRole.PRIMARY, NodePurpose.CACHE, False),
-        (NodeRole.SENTINEL, NodePurpose.SESSIONS, False),
+        (NodeRole.PRIMARY, NodePurpose.SESSIONS, "sessions", True),
+        (NodeRole.REPLICA, NodePurpose.SESSIONS, "sessions", True),
+        (NodeRole.PRIMARY, NodePurpose.CACHE, "sessions", False),
+        (NodeRole.PRIMARY, NodePurpose.CACHE, "cache", True),
+        (NodeRole.SENTINEL, NodePurpose.SESSIONS, "sessions", False),
     ],
 )
-def test_node_holds_sessions(role: NodeRole, purpose: NodePurpose, holds: bool) -> None:
-    """A data node that is there for them."""
-    assert (
-        replace(hit(past("kill")), node=NodePlan(name="x", role=role, purpose=purpose)).holds_sessions
-        is holds
+def test_node_holds_promises(role: NodeRole, purpose: NodePurpose, counters: str, holds: bool) -> None:
+    """A data node with sessions; one with the cache, if the limiter counts there."""
+    history = past("kill").history()
+    workload = replace(
+        history.plan.scenario.workload, options={"try-password": {"instance": counters}, "cart": {"items": 3}}
     )
+    plan = replace(history.plan, scenario=replace(history.plan.scenario, workload=workload))
+    struck = hit(replace(history, plan=plan))
+    assert replace(struck, node=NodePlan(name="x", role=role, purpose=purpose)).holds_promises is holds
 
 
 def test_fault_is_over_when_it_is_healed_or_undone() -> None:

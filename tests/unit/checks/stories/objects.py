@@ -11,6 +11,8 @@ from harness.objects.tally import ONLINE
 from harness.objects.unused import UNUSED
 from lab.past import Past
 
+FULL = "OOM command not allowed when used memory > 'maxmemory'."
+
 
 def revocation_lost() -> Past:
     """Acked, not replicated, and the next primary lets the token in."""
@@ -205,6 +207,37 @@ def turned_away() -> Past:
     past = Past()
     ann = past.log_in("ann", 1.0)
     past.look(REVOKED, ann, ann, 2.0, outcome="unknown")
+    return past
+
+
+def logged_in_turned_away() -> Past:
+    """The limiter in front of every page cannot count, so two of ann's are refused; bob's has been let in."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    bob = past.log_in("bob", 1.0)
+    past.count(ATTEMPTS, "bob", bob, 1.5)
+    past.turned_away(ATTEMPTS, "ann", ann, 2.0, error=FULL)
+    past.turned_away(ATTEMPTS, "ann", ann, 4.0, error=FULL)
+    return past
+
+
+def logged_out_turned_away() -> Past:
+    """Whose session had ended, or could not be read either, had nothing to be let in with."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    bob = past.log_in("bob", 1.0)
+    past.logout(ann, 2.0)
+    past.turned_away(ATTEMPTS, "ann", ann, 3.0, error=FULL)
+    past.turned_away(ATTEMPTS, "bob", bob, 3.0, error=FULL, outcome="unknown", executed=False)
+    return past
+
+
+def turned_away_while_logging_out() -> Past:
+    """Which of the two came first nobody can tell."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.logout(ann, 2.0, took=0.2)
+    past.turned_away(ATTEMPTS, "ann", ann, 2.05, error=FULL)
     return past
 
 
