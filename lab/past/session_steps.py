@@ -173,18 +173,24 @@ def rotate(frame: Frame, old: str) -> Steps:
     return steps
 
 
-def logout_everywhere(data: Data, now_us: float, doing: Doing) -> list[Step]:
-    index = data.indexes.get(doing.user, set())
-    listing = _step(StepKind.INDEX_READ, doing, "SMEMBERS", deciding=False)
-    listing.members = tuple(sorted(index))
-    steps = [listing]
-    for sid in listing.members:
-        step = _step(StepKind.DESTROY, doing, "DEL")
-        step.session, step.key = sid, session_key(sid)
-        step.effective = data.session(sid, now_us) is not None
-        data.sessions.pop(sid, None)
-        steps.append(step)
-    cleared = _step(StepKind.INDEX_REMOVE, doing, "SREM", deciding=False)
-    cleared.members, cleared.effective = listing.members, bool(index)
-    index.clear()
-    return [*steps, cleared]
+def logout_everywhere(late: str | None) -> Steps:
+    """`late`: the session that was entered after the list was read, which is then deleted whole."""
+
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        index = data.indexes.get(doing.user, set())
+        listing = _step(StepKind.INDEX_READ, doing, "SMEMBERS", deciding=False)
+        listing.members = tuple(sorted(index - {late}))
+        carried = [listing]
+        for sid in listing.members:
+            step = _step(StepKind.DESTROY, doing, "DEL")
+            step.session, step.key = sid, session_key(sid)
+            step.effective = data.session(sid, now_us) is not None
+            data.sessions.pop(sid, None)
+            carried.append(step)
+        does, command = (StepKind.INDEX_DESTROY, "DEL") if late else (StepKind.INDEX_REMOVE, "SREM")
+        cleared = _step(does, doing, command, deciding=False)
+        cleared.members, cleared.effective = listing.members, bool(index)
+        index.clear()
+        return [*carried, cleared]
+
+    return steps

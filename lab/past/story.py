@@ -101,11 +101,10 @@ class Past(ByHand):
         doing.generation = 0
         return new
 
-    def logout_everywhere(self, sid: str, at: float, **how: Any) -> Doing:
-        user = self.users[sid]
-        return self._do(
-            "logout-everywhere", OperationKind.LOGOUT, user, sid, at, session_steps.logout_everywhere, how
-        )
+    def logout_everywhere(self, sid: str, at: float, *, late: str | None = None, **how: Any) -> Doing:
+        """`late`: a session that is entered in the list after it was read, and before it is deleted whole."""
+        steps = session_steps.logout_everywhere(late)
+        return self._do("logout-everywhere", OperationKind.LOGOUT, self.users[sid], sid, at, steps, how)
 
     def put(
         self, kept: ObjectKind, of: str, sid: str, at: float, *, lives: float = 900.0, **how: Any

@@ -18,7 +18,7 @@ from harness.checks.facts.offsets import Side, Span, side
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, State, StepEffect
-from harness.checks.facts.timelines import Timelines
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.persistence import LOG, persistence
 from harness.model.records import Operation
 from harness.model.times import FOREVER
@@ -381,3 +381,12 @@ def _another(timelines: Timelines, by: Acker, promise: StepEffect) -> bool:
     if acked.node == by.node:
         return bool(acked.run_id and by.run_id) and acked.run_id != by.run_id
     return acked.node is not None
+
+
+def carried_off(timeline: Timeline, since_us: float) -> Why | None:
+    """That somebody deleted the whole list since then, read without this session; None: nobody did."""
+    for one in timeline.carried_off:
+        if one.until_us >= since_us:
+            did = f"operation {one.operation.id} deleted the whole list, and had read it without this session"
+            return Why(cause=Cause.APPLICATION_RACE, because=did)
+    return None

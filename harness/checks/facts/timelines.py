@@ -85,6 +85,8 @@ class Timeline:
     sights: list[Sight] = field(default_factory=list)
     indexed: list[StepEffect] = field(default_factory=list)
     unindexed: list[StepEffect] = field(default_factory=list)
+    carried_off: list[StepEffect] = field(default_factory=list)
+    """Deletions of its user's whole index by who had read it without this session, and so did not end it."""
     removals: list[StepEffect] = field(default_factory=list)
     """Acked steps after which it was not in its user's index, whether they found it there or not."""
     entries: list[Sight] = field(default_factory=list)
@@ -231,7 +233,10 @@ class Timelines:
                     self._read_step(self._timeline(session, operation), operation, step)
         for user, effect, removal in self._emptied_indexes:
             for timeline in self.by_user[user]:
-                timeline.unindexed += [effect] if effect else []
+                if effect is not None:
+                    read = effect.step.members
+                    meant = read is None or timeline.session in read
+                    (timeline.unindexed if meant else timeline.carried_off).append(effect)
                 timeline.removals += [removal] if removal else []
         for operation, step in self._listings:
             for session in step.members or ():

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.facts.causes import STALE, Why, acker, carried_off, of_loss, of_old_answer, watcher
 from harness.checks.facts.step_effects import Sight, State, StepEffect, nothing_seen, seen_at
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
@@ -295,6 +295,8 @@ def _not_listed(timelines: Timelines, timeline: Timeline, call: Operation, liste
         read = nothing_seen(call, step)
         if watcher(timelines, read).standing in STALE:
             return of_old_answer(timelines, read, listed)
+    if why := carried_off(timeline, listed.first_us):
+        return why
     return of_loss(timelines, listed, None, timeline.shard)
 
 

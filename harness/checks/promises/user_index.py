@@ -11,7 +11,7 @@ that is the logout undone, judged as such. One that timed out leaves its entry b
 
 from __future__ import annotations
 
-from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.facts.causes import STALE, Why, acker, carried_off, of_loss, of_old_answer, watcher
 from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
@@ -52,7 +52,7 @@ def _unlisted(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     timeout_us = _lasts_us(timelines, last)
     if audited.done_us >= last.sent_us + timeout_us - timelines.epsilon_us:
         return []
-    why = of_loss(timelines, last, audited, timeline.shard)
+    why = carried_off(timeline, last.first_us) or of_loss(timelines, last, audited, timeline.shard)
     if any(key == last.step.key for key, _ in timelines.ownership.evicted_at):
         why = Why(cause=Cause.EVICTED, because="the list itself was evicted")
     what = f"{timeline.named} exists, but the list of {timeline.user}'s sessions does not contain it"
@@ -127,7 +127,8 @@ def _entered(timelines: Timelines, timeline: Timeline, sight: Sight) -> StepEffe
     if not before:
         return None
     last = max(before, key=lambda one: one.sent_us)
-    out = any(one.until_us >= last.first_us and one.first_us <= sight.done_us for one in timeline.unindexed)
+    taken_out = (*timeline.unindexed, *timeline.carried_off)
+    out = any(one.until_us >= last.first_us and one.first_us <= sight.done_us for one in taken_out)
     timeout_us = _lasts_us(timelines, last)
     return None if out or sight.done_us >= last.sent_us + timeout_us - timelines.epsilon_us else last
 

@@ -89,6 +89,32 @@ def escaped_not_listed() -> Past:
     return past
 
 
+def list_deleted_whole() -> Past:
+    """A log-in came in between the look at the list and its deletion, so the next call does not know of it."""
+    past = Past()
+    ann, other = past.log_in("ann", 1.0), past.log_in("ann", 1.9995)
+    past.logout_everywhere(ann, 2.0, late=other)
+    past.logout_everywhere(other, 3.0)
+    past.read(other, 4.0)
+    return past
+
+
+def entry_deleted_with_the_list() -> Past:
+    """The same, and nobody calls a second time."""
+    past = Past()
+    ann, other = past.log_in("ann", 1.0), past.log_in("ann", 1.9995)
+    past.logout_everywhere(ann, 2.0, late=other)
+    return past
+
+
+def list_deleted_with_whom_it_named() -> Past:
+    """Nobody came in between."""
+    past = Past()
+    ann, _ = past.log_in("ann", 1.0), past.log_in("ann", 1.5)
+    past.logout_everywhere(ann, 2.0, late="nobody's")
+    return past
+
+
 def escaped_undone() -> Past:
     past = Past()
     ann = past.log_in("ann", 1.0)
