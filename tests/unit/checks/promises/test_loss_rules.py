@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from harness.checks.facts.of_run import facts_of
 from harness.checks.promises.loss_budget import loss_budgets
@@ -805,6 +806,53 @@ def test_slow_link_bounds_nothing_for_those_who_are_promoted_while_it_is_slow(
     assert allowed(past("slow", over=over)).bound_s is None
 
 
+def test_old_primary_hears_of_it_once_the_link_is_fast_or_it_was_replaced() -> None:
+    """Whichever is later, where both may be at one moment."""
+    assert allowed(healed(past("slow", over=4.0), 3.995)).until_us == pytest.approx(us(24.0))
+    assert allowed(healed(past("slow", over=4.0), 4.5)).until_us == us(24.5)
+
+
+REATTACHED = "REPLICAOF by hand replaces data without asking"
+EVICTS = "allkeys-lru evicts sessions of any age"
+
+
+@pytest.mark.parametrize(
+    ("kind", "node", "options", "directives", "derivation"),
+    [
+        ("reattach", "redis-1", {"to": "another replica"}, {}, REATTACHED),
+        ("reattach", "redis-1", {"to": "nobody"}, {}, REATTACHED),
+        ("reattach", "redis-3", {"to": "nobody"}, {}, REATTACHED),
+        ("reattach", "redis-3", {"to": "another replica"}, {}, NOT_PRIMARY.replace("redis-1", "redis-3")),
+        ("monitor", "redis-1", {}, {"maxmemory_policy": "allkeys-lru"}, KEEPS),
+        ("monitor", "redis-1", {}, {"maxmemory": "0", "maxmemory_policy": "allkeys-lru"}, KEEPS),
+        ("monitor", "redis-1", {}, {"maxmemory": "1mb", "maxmemory_policy": "allkeys-lru"}, EVICTS),
+        (
+            "config set",
+            "redis-1",
+            {"directive": "maxmemory", "value": "1mb"},
+            {"maxmemory_policy": "allkeys-lru"},
+            EVICTS,
+        ),
+        ("config set", "redis-1", {"directive": "maxmemory-policy", "value": "allkeys-lru"}, {}, EVICTS),
+        (
+            "config set",
+            "redis-1",
+            {"directive": "save", "value": "1 1"},
+            {"maxmemory_policy": "allkeys-lru"},
+            KEEPS,
+        ),
+    ],
+)
+def test_what_takes_data_of_any_age_has_no_bound(
+    kind: str, node: str, options: dict[str, Any], directives: dict[str, str], derivation: str
+) -> None:
+    """And what takes none may cost nothing."""
+    told = past(kind, over=None, detail=f"{node}: done", **options)
+    answer = allowed(directed(told.history(), **directives), node=node)
+    assert answer.derivation == derivation
+    assert answer.bound_s == (None if derivation in {REATTACHED, EVICTS} else 0.0)
+
+
 LATE = "{} until {} to redis-2 + 1.5 × cluster-node-timeout 2 s + 0.3 s"
 
 
@@ -895,6 +943,30 @@ def test_failover_that_was_asked_for_after_a_pause_is_not_the_pauses() -> None:
     told.fault(6.0, "redis-1: handed over", "planned failover")
     assert said(allowed(told)) == (NOT_REPLACED, 0.0, None, None)
     assert allowed(told, 2).until_us == us(26.0)
+
+
+def test_restart_of_a_node_is_its_own_first_one_after_the_effect() -> None:
+    """Not that of another node, and not one before."""
+    told = past("restart", over=None)
+    told.reborn += [
+        (1.0, "redis-1", 100),
+        (3.0, "redis-3", 100),
+        (6.0, "redis-1", 100),
+        (9.0, "redis-1", 100),
+    ]
+    seen = hit(told).restart
+    assert seen is not None
+    assert (seen.node, seen.by_us) == ("redis-1", pytest.approx(us(6.0), abs=us(0.2)))
+
+
+def test_what_was_copied_is_told_by_the_stream_that_the_primary_had_last() -> None:
+    """It had another one before, as after a failover before the run."""
+    history = past("kill").history()
+    samples = tuple(
+        structs.replace(one, replid="before") if one.node == "redis-1" and one.sent_us < us(1.1) else one
+        for one in history.samples
+    )
+    assert allowed(replace(history, samples=samples)).bound_s == pytest.approx(0.1)
 
 
 def test_lag_that_nobody_knows_bounds_nothing() -> None:

@@ -428,6 +428,7 @@ def test_process_that_comes_back_empty_and_is_replaced_may_lose_until_it_is_demo
         (None, None, 5.1, True),
         (7.0, None, 5.1, False),
         (7.0, None, 7.2, True),
+        (3.0, None, 4.9, False),
         (3.0, None, 5.1, True),
         (3.0, 8.0, 5.1, True),  # who does not answer has not evicted less
     ],
