@@ -55,8 +55,15 @@ class BurntToken(OfUsers):
             self.armed = True
             return replies
         did = f"SET of {key} carried out, and not answered"
-        names = one_of("token-burnt")
-        self.done(Deed(session=owner_of(key), did=did, names=names, operation=int(value)))
+        self.done(
+            Deed(
+                session=owner_of(key),
+                did=did,
+                names=one_of("token-burnt"),
+                operation=int(value),
+                cause=Cause.ANSWER_LOST,
+            )
+        )
         return []
 
     def has_bitten(self, past: History) -> bool:
