@@ -20,7 +20,7 @@ from harness.checks.facts.causes import OR_RACE
 from harness.checks.facts.host_lateness import lateness_between
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.promotions import Owner
-from harness.checks.facts.struck import targets_of
+from harness.checks.facts.struck import as_started, targets_of
 from harness.checks.promises.check import Counted
 from harness.checks.promises.loss_rules import (
     CLUSTER_SLACK_S,
@@ -86,7 +86,12 @@ def _loss_budgets(history: History) -> tuple[LossBudget, ...]:
         if step is None:
             continue
         hits = [
-            Hit(facts=facts, step=step, event=event, node=history.plan.node(name))
+            Hit(
+                facts=facts,
+                step=step,
+                event=event,
+                node=as_started(history.plan.node(name), history, event.t_us),
+            )
             for name in targets_of(event, history)
         ]
         mine = _of_fault(step, event, hits, zero_us)

@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.ownership import Ownership
-from harness.checks.facts.promotions import CLEARED, NOTICED, PUBLISHED, SUSPECTED, Owner
+from harness.checks.facts.promotions import BEFORE, CLEARED, NOTICED, PUBLISHED, SUSPECTED, Owner
 from harness.checks.facts.restarts import Restart
-from harness.checks.facts.struck import full_since_us, targets_of
+from harness.checks.facts.struck import full_since_us, started_with, targets_of
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
+from harness.model.directive_table import TODAYS_SPELLING
 from harness.model.history import History
 from harness.model.inventory import NodePlan
 from harness.model.persistence import (
@@ -35,7 +36,7 @@ from harness.model.persistence import (
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep
 from harness.model.times import FOREVER, NEVER
-from harness.model.words import Discovery, NodePurpose, Trait
+from harness.model.words import Discovery, NodePurpose, NodeRole, Trait
 
 DEMOTED_WITHIN_S = 20.0
 """A primary that was replaced behind Sentinel's back: Sentinel waits 8 s before it corrects a node
@@ -336,7 +337,39 @@ def copied_until_us(facts: Facts, primary: NodePlan, successor: Owner | None, be
         return None
     reached = min(one.offset for one in others.values())
     looks = (one.sent_us for one in reversed(own) if one.run_id == own[-1].run_id and one.offset <= reached)
-    return next(looks, None)
+    copied_us = next(looks, None)
+    if successor is None or copied_us is None:
+        return copied_us
+    kept_us = _kept_since_us(facts, others[successor.node], successor)
+    return None if kept_us is None else int(min(copied_us, kept_us))
+
+
+def _kept_since_us(facts: Facts, shown: NodeSample, successor: Owner) -> float | None:
+    """Of what a process showed that it had, the node had at its promotion what was acked before this moment:
+    it may have come back as another process meanwhile, and not have followed anybody again. None: of none of
+    it is that known."""
+    kept_us = FOREVER
+    for one in facts.ownership.restarts:
+        if one.node != successor.node or not shown.sent_us <= one.from_us < successor.by_us:
+            continue
+        again = any(
+            sample.node == one.node
+            and sample.run_id == one.run_id
+            and sample.replid == shown.replid
+            and sample.offset >= shown.offset
+            and sample.role == NodeRole.REPLICA
+            and sample.done_us <= successor.by_us
+            for sample in facts.history.samples
+        )
+        if again:
+            kept_us = FOREVER
+        elif persistence(facts.history.plan.node(one.node)) != LOG:
+            return None
+        elif one.cause is not None:
+            if one.since_us == BEFORE:
+                return None
+            kept_us = min(kept_us, one.since_us)
+    return kept_us
 
 
 # ---------------------------------------------------------------- rules
@@ -489,6 +522,11 @@ def _restarted(hit: Hit) -> Allowed:
     if hit.owned:
         if hit.step.options.get("data", "keep") == "empty":
             kept = _of_any_age(_gone_us(hit), f"{hit.node.name} came back empty on purpose")
+        elif _reads_otherwise(hit):
+            said = (
+                f"{hit.node.name} was started with another persistence: it does not read what it had stored"
+            )
+            kept = _of_any_age(_gone_us(hit), said)
         elif hit.was_down:
             kept = Allowed(f"{hit.node.name} was down: counted with what had ended it")
         else:
@@ -500,6 +538,11 @@ def _restarted(hit: Hit) -> Allowed:
         return _silent(hit, hit.since_us, hit.event.t_us)
     sent_there = _sent_there(hit, hit.since_us, hit.event.t_us, "its restart")
     return sent_there or Allowed(f"clients ask the sentinels, which no longer name {hit.node.name}")
+
+
+def _reads_otherwise(hit: Hit) -> bool:
+    """What it was started with says that it keeps its data in another way than it had."""
+    return persistence(started_with(hit.node, hit.step)) != persistence(hit.node)
 
 
 def _silent(hit: Hit, since_us: float, start_us: float) -> Allowed:
@@ -726,10 +769,42 @@ def _buffered(hit: Hit) -> Allowed:
 
 def _set_anew(hit: Hit) -> Allowed:
     directive, value = str(hit.step.options.get("directive")), str(hit.step.options.get("value"))
+    if _weakens(hit, directive, value):
+        ended_us = FOREVER if hit.restart is None else hit.restart.by_us
+        return Allowed(
+            f"{directive} of {hit.node.name} was {value}, and no longer what the deployment says",
+            bound_s=None,
+            since_us=hit.since_us,
+            until_us=min(hit.over_us, ended_us),
+        )
     if directive not in {"maxmemory", "maxmemory-policy"}:
         return _cut(hit)
     policy = value if directive == "maxmemory-policy" else hit.setting("maxmemory-policy", "noeviction")
     return _filled(hit) if policy == "noeviction" else _evicting(hit, policy)
+
+
+def _weakens(hit: Hit, directive: str, value: str) -> bool:
+    """Whether faults may cost more while this setting of the node has that value."""
+    name, value = TODAYS_SPELLING.get(directive.lower(), directive.lower()), value.lower()
+    match name:
+        case "appendonly":
+            return persistence(hit.node) == LOG and value == "no"
+        case "appendfsync":
+            before = hit.setting(name, "everysec")
+            return before in _SYNCS and value in _SYNCS and _SYNCS.index(value) > _SYNCS.index(before)
+        case "no-appendfsync-on-rewrite":
+            return value == "yes" and hit.setting(name, "no") != "yes"
+        case "min-replicas-to-write":
+            return value.isdecimal() and int(value) < int(hit.setting(name, "0"))
+        case "min-replicas-max-lag":
+            return value.isdecimal() and not 0 < int(value) <= int(hit.setting(name, "10"))
+        case "cluster-node-timeout":
+            return value.isdecimal() and int(value) > 1000 * hit.node_timeout_s
+    return False
+
+
+_SYNCS = ("always", "everysec", "no")
+"""The safest first."""
 
 
 def _kept_waiting(hit: Hit) -> Allowed:

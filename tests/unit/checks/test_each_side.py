@@ -7,12 +7,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from harness.checks.columns.arrays import in_order_of
 from harness.checks.facts.of_run import facts_of
+from harness.checks.facts.promotions import Owner
 from harness.checks.facts.timelines import Timelines
 from harness.checks.linearizability.foreign_history import _digits, read_foreign
 from harness.checks.measures.session_counts import _put_out
@@ -104,6 +106,40 @@ def test_copied_counts_only_what_was_seen_before() -> None:
     history = _sampled(*looks, (1.5, "redis-2", 15, "b"), (2.5, "redis-2", 20, "b"))
     assert _copied_until(history, 2.4) == us(1.0)
     assert _copied_until(history, 2.6) == us(2.0)
+
+
+SUCCESSOR = Owner("redis-2", us(9.0), us(9.1))
+
+
+def _copied_to(
+    process: tuple[float, str, int, str], stored: dict[str, str], stream: str = "stream"
+) -> int | None:
+    """What the successor had at 9.1 s of what it showed at 3.1 s; `process`: a look at it that came later."""
+    looks = [(1.0, "redis-1", 10, "a"), (3.0, "redis-1", 30, "a"), (3.1, "redis-2", 30, "b")]
+    history = _sampled(*looks, process)
+    nodes = tuple(replace(one, directives=stored) for one in history.plan.nodes)
+    samples = (*history.samples[:-1], msgspec.structs.replace(history.samples[-1], replid=stream))
+    history = replace(history, plan=replace(history.plan, nodes=nodes), samples=samples)
+    return copied_until_us(facts_of(history), history.plan.node("redis-1"), SUCCESSOR, us(5.0))
+
+
+STORES = {"appendonly": "yes", "appendfsync": "always"}
+
+
+def test_successor_that_came_back_as_another_process_has_what_it_had_stored() -> None:
+    """Its process that had followed so far was gone, and so is what it had, if nothing stored it."""
+    assert _copied_to((8.0, "redis-2", 30, "b"), {}, "own") == us(3.0)
+    assert _copied_to((8.0, "redis-2", 0, "c"), {}, "own") is None
+    assert _copied_to((8.0, "redis-2", 0, "c"), STORES, "own") == us(3.0)
+    assert _copied_to((9.2, "redis-2", 0, "c"), {}, "own") is None
+    assert _copied_to((8.0, "redis-3", 0, "c"), {}, "own") == us(3.0)
+
+
+def test_successor_that_followed_as_far_again_has_it() -> None:
+    """Another process of the node, which its primary had given all of that."""
+    assert _copied_to((8.0, "redis-2", 30, "c"), {}) == us(3.0)
+    assert _copied_to((8.0, "redis-2", 29, "c"), {}) is None
+    assert _copied_to((9.2, "redis-2", 30, "c"), {}) is None
 
 
 def test_sort_by_code_goes_by_every_digit() -> None:

@@ -14,7 +14,7 @@ from harness.checks.promises.loss_rules import RULES, Allowed, Hit
 from harness.model.history import History
 from harness.model.inventory import NodePlan
 from harness.model.records import NodeSample
-from harness.model.times import FOREVER
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind
 from lab.past import Past
 from lab.records import us
@@ -1191,3 +1191,74 @@ def test_each_node_that_is_restarted_in_turn_has_its_own_moment() -> None:
     assert 3.9 < since_s <= 4.0
     assert 6.0 < until_s < 6.7
     assert answer.bound_s == pytest.approx(until_s - 2.0)
+
+
+@pytest.mark.parametrize(
+    ("has", "directive", "value", "weaker"),
+    [
+        ({"appendonly": "yes"}, "appendonly", "no", True),
+        ({}, "appendonly", "no", False),
+        ({}, "appendonly", "yes", False),
+        ({"appendfsync": "always"}, "appendfsync", "everysec", True),
+        ({}, "appendfsync", "no", True),
+        ({}, "appendfsync", "always", False),
+        ({}, "no-appendfsync-on-rewrite", "yes", True),
+        ({"no_appendfsync_on_rewrite": "yes"}, "no-appendfsync-on-rewrite", "yes", False),
+        ({"min_replicas_to_write": "1"}, "min-replicas-to-write", "0", True),
+        ({"min_replicas_to_write": "1"}, "MIN-SLAVES-TO-WRITE", "0", True),
+        ({"min_replicas_to_write": "1"}, "min-replicas-to-write", "2", False),
+        ({}, "min-replicas-max-lag", "11", True),
+        ({}, "min-replicas-max-lag", "0", True),
+        ({}, "min-replicas-max-lag", "10", False),
+        ({}, "cluster-node-timeout", "2001", True),
+        ({}, "cluster-node-timeout", "2000", False),
+        ({}, "save", "60 1", False),
+    ],
+)
+def test_setting_that_lets_faults_cost_more_bounds_nothing_while_it_holds(
+    has: dict[str, str], directive: str, value: str, weaker: bool
+) -> None:
+    """What the deployment says is not so then. What was acked before or after is judged by it."""
+    told = healed(past("config set", over=None, error=0.25, directive=directive, value=value), 6.0)
+    answer = allowed(directed(told.history(), **has))
+    assert answer.since_us == (us(1.75) if weaker else None)
+    assert answer.until_us == (us(6.0) if weaker else None)
+    assert (answer.bound_s is None) is weaker
+
+
+def test_setting_of_a_running_node_ends_with_its_process() -> None:
+    """The next one reads its file."""
+    told = past("config set", SINGLE, over=None, directive="appendonly", value="no")
+    told.reborn.append((5.0, "redis-1", 0))
+    until_us = allowed(directed(told.history(), appendonly="yes")).until_us
+    assert until_us == pytest.approx(us(5.0), abs=us(0.2))
+
+
+@pytest.mark.parametrize(
+    ("has", "started", "bounded"),
+    [
+        ({"appendonly": "yes"}, 'appendonly "no"', False),
+        ({"appendonly": "yes"}, "maxmemory 5mb", True),
+        ({"appendonly": "yes"}, "", True),
+        ({"save": "60 1"}, "appendonly yes\nmaxmemory 5mb", False),
+    ],
+)
+@pytest.mark.parametrize("down", [False, True])
+def test_node_that_is_started_with_another_persistence_does_not_read_what_it_had_stored(
+    has: dict[str, str], started: str, bounded: bool, down: bool
+) -> None:
+    told = past("stop" if down else "nothing", SINGLE, over=None)
+    told.fault(4.0, "redis-1: again", "restart", redis=started)
+    answer = allowed(directed(told.history(), **has, appendfsync="always"), fault=2)
+    assert (answer.since_us == NEVER) is not bounded
+
+
+def test_later_fault_meets_the_node_as_it_was_started() -> None:
+    """With the directives that another fault gave it, in addition to its own."""
+    told = past("restart", SINGLE, over=None, redis="appendfsync everysec\nnot 'a directive")
+    told.fault(6.0, "redis-1: gone")
+    healed(told, 7.0, fault=2)
+    history = directed(told.history(), appendonly="yes", appendfsync="always")
+    first, second = loss_budgets(facts_of(history))
+    assert (first.bound_s, first.derivation) == (0.0, LOG)
+    assert (second.bound_s, second.derivation) == (2.0, HELD_BACK)
