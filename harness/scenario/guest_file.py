@@ -56,6 +56,7 @@ AT_THE_START = re.compile(r"HOST|PORT|PYTHON|(?:REDIS|FAILOVER)_[A-Z_]+")
 """Words in braces that `start` and `environment` may have. Of the REDIS_ ones, those of the topology."""
 
 _PORT_GIVEN = "{PORT}"
+_TOKEN = "{csrf}"
 _BRACED = re.compile(r"\{([A-Za-z_]+)\}")
 _STATUS_FIRST, _STATUS_LAST = 100, 599
 _PORTS = 65_536
@@ -281,7 +282,12 @@ def _one_method(values: Mapping[str, Any]) -> str | None:
     given = [name for name in METHODS if name in values]
     if len(given) != 1:
         return f"expected one of {', '.join(METHODS)}, found {len(given)}"
-    return "expected 'form' or 'json', found both" if {"form", "json"} <= values.keys() else None
+    if {"form", "json"} <= values.keys():
+        return "expected 'form' or 'json', found both"
+    sent = [text for part in ("form", "json", "headers") for text in values.get(part, {}).values()]
+    if "csrf" not in values and any(_TOKEN in text for text in sent):
+        return f"expected 'csrf' beside it, which says where {_TOKEN} comes from"
+    return None
 
 
 def _recipe(**values: Any) -> Recipe:
@@ -412,16 +418,26 @@ def _check(root: tree.Node, values: Mapping[str, Any], problems: Problems) -> No
     for name in (LOG_IN, READ):
         if name not in recipes:
             problems.add(
-                root, "behaviours", f"expected a recipe for {name!r}: without it nothing can be judged"
+                _at(root, "behaviours"),
+                "behaviours",
+                f"expected a recipe for {name!r}: without it nothing can be judged",
             )
     if "back_door" in values and "token" in values:
         problems.add(root, "back_door", "expected sessions that are kept by cookie, found 'token'")
     if READ in recipes and recipes[READ].user is None:
         problems.add(
-            root,
+            _at(root, "behaviours", READ),
             "behaviours.read",
             "expected 'user', where the page names the user: a page that names nobody proves nothing",
         )
+
+
+def _at(node: tree.Node, *keys: str) -> tree.Node:
+    """What lies under these keys, or the nearest that there is."""
+    for key in keys:
+        pairs = node.value if isinstance(node, tree.Mapping) else ()
+        node = next((value for name, value in pairs if name.value == key), node)
+    return node
 
 
 def _check_who_runs_it(root: tree.Node, values: Mapping[str, Any], problems: Problems) -> None:
@@ -447,9 +463,8 @@ def _check_port(root: tree.Node, values: Mapping[str, Any], problems: Problems) 
         return
     told = (*values["start"], *values.get("environment", {}).values())
     if not any(_PORT_GIVEN in text for text in told):
-        (node,) = (value for key, value in root.value if key.value == "start")
         problems.add(
-            node,
+            _at(root, "start"),
             "start",
             f"expected {_PORT_GIVEN} in it, the port at which this web server is to listen, found none; for "
             "an application that reads it from the variable PORT, write environment: "

@@ -78,10 +78,12 @@ def test_a_guest_file_says_how_it_is_talked_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("get: /me, user: {json: user.name}", "get: /me", "guest.yaml:1: behaviours.read: expected 'user', where"),
+        ("get: /me, user: {json: user.name}", "get: /me", "guest.yaml:12: behaviours.read: expected 'user', where"),
         ("  read: {get: /me", "  touch: {get: /me", "expected a recipe for 'read': without it"),
         ("post: /login", "post: login", "behaviours.log-in.post: expected a path such as /login, found 'login'"),
         ("post: /login", "post: /login\n    get: /login", "expected one of get, post, put, patch, delete, found 2"),
+        ("    csrf: {get: /login, text: 'name=\"csrf\" value=\"(.+?)\"'}\n", "",
+         "guest.yaml:8: behaviours.log-in: expected 'csrf' beside it, which says where {csrf} comes from"),
         ('user: "{user}"', 'user: "{name}"', "unknown word {name}; known: user, password, value"),
         ('user: "{user}"', 'user: "{usr}"', "unknown word {usr}; did you mean 'user'? known: user, password"),
         ('"{HOST}:{PORT}"', '"{HOSTNAME}"', "unknown word {HOSTNAME}; did you mean 'HOST'? known: HOST, PORT"),
