@@ -124,8 +124,8 @@ RULES = (
         wrong="A volatile-* policy evicts only keys with a time to live, and sessions have one.",
         why="Cache keys without a time to live stay, and sessions go first: in a measured flood all "
         "of them, and then log-ins were refused.",
-        cure="Keep sessions in an instance of their own with noeviction. If that is impossible, give "
-        "every cache key a time to live that is shorter than a session's.",
+        cure="Keep sessions in an instance of their own with noeviction. If that is impossible, use "
+        "volatile-ttl, and give every cache key a time to live that is shorter than a session's.",
         kinds=_ALL,
         look=_volatile,
         proof=Proof("shared/01", ("deployment.topology.redis.maxmemory-policy=volatile-lru",)),
