@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from harness.checks.facts.offsets import Side, Span, side
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
-from harness.checks.facts.step_effects import Sight, State, StepEffect
+from harness.checks.facts.step_effects import Sight, State, StepEffect, nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.persistence import LOG, persistence
 from harness.model.records import Operation
 from harness.model.times import FOREVER
-from harness.model.words import FROM_MEMORY, Cause, NodeRole
+from harness.model.words import FROM_MEMORY, Cause, NodeRole, StepKind
 
 STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
 """Whoever answers as one of these may show what was there before."""
@@ -383,10 +383,20 @@ def _another(timelines: Timelines, by: Acker, promise: StepEffect) -> bool:
     return acked.node is not None
 
 
-def carried_off(timeline: Timeline, since_us: float) -> Why | None:
-    """That somebody deleted the whole list since then, read without this session; None: nobody did."""
+def carried_off(timelines: Timelines, timeline: Timeline, entered: StepEffect) -> Why | None:
+    """That somebody deleted the whole list since the session was entered, read without it; None: nobody did,
+    or the list had lacked it when it was read."""
     for one in timeline.carried_off:
-        if one.until_us >= since_us:
+        if one.until_us >= entered.first_us and not _lacked(timelines, one.operation, entered):
             did = f"operation {one.operation.id} deleted the whole list, and had read it without this session"
             return Why(cause=Cause.APPLICATION_RACE, because=did)
     return None
+
+
+def _lacked(timelines: Timelines, operation: Operation, entered: StepEffect) -> bool:
+    """Whether a primary answered this operation, asked after the entry was acked: it was gone by then."""
+    reads = (nothing_seen(operation, one) for one in operation.steps if one.does is StepKind.INDEX_READ)
+    return any(
+        one.sent_us > entered.done_us and watcher(timelines, one).standing is Standing.PRIMARY
+        for one in reads
+    )

@@ -295,7 +295,7 @@ def _not_listed(timelines: Timelines, timeline: Timeline, call: Operation, liste
         read = nothing_seen(call, step)
         if watcher(timelines, read).standing in STALE:
             return of_old_answer(timelines, read, listed)
-    if why := carried_off(timeline, listed.first_us):
+    if why := carried_off(timelines, timeline, listed):
         return why
     return of_loss(timelines, listed, None, timeline.shard)
 

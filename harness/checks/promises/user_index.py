@@ -52,7 +52,7 @@ def _unlisted(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     timeout_us = _lasts_us(timelines, last)
     if audited.done_us >= last.sent_us + timeout_us - timelines.epsilon_us:
         return []
-    why = carried_off(timeline, last.first_us) or of_loss(timelines, last, audited, timeline.shard)
+    why = carried_off(timelines, timeline, last) or of_loss(timelines, last, audited, timeline.shard)
     if any(key == last.step.key for key, _ in timelines.ownership.evicted_at):
         why = Why(cause=Cause.EVICTED, because="the list itself was evicted")
     what = f"{timeline.named} exists, but the list of {timeline.user}'s sessions does not contain it"

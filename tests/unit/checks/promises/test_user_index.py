@@ -54,6 +54,26 @@ def test_list_lacks_a_session_that_was_entered() -> None:
     assert (found.operations, found.observations, found.cause) == ((1,), 1, Cause.NOT_DETERMINED)
 
 
+@pytest.mark.parametrize(
+    ("entered_s", "node", "cause"),
+    [
+        (1.5, None, Cause.NOT_DETERMINED),  # the list lacked it before
+        (1.9985, None, Cause.NOT_DETERMINED),
+        (1.999, None, Cause.APPLICATION_RACE),
+        (1.5, "redis-3", Cause.APPLICATION_RACE),  # a replica's list says nothing of what the primary had
+    ],
+)
+def test_list_that_lacked_a_session_when_it_was_read_lost_it_before(
+    entered_s: float, node: str | None, cause: Cause
+) -> None:
+    """Whoever deletes it whole then takes that entry out no more."""
+    past = Past()
+    ann, other = past.log_in("ann", 1.0), past.log_in("ann", entered_s)
+    past.logout_everywhere(ann, 2.0, late=other, node=node)
+    (found,) = (one for one in _found(past) if one.session == other)
+    assert found.cause is cause
+
+
 def _gone() -> Past:
     past = _unlisted()
     past.lose(past.doings[0].sid, 5.0)
