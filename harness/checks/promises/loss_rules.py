@@ -752,10 +752,11 @@ def _filled(hit: Hit) -> Allowed:
 
 
 def _evicting(hit: Hit, policy: str) -> Allowed:
-    """Until the fault is over, or longer: the policy stays, and others fill the memory too."""
-    evicted_us, counted = hit.over_us, dict[str, int]()
+    """Until the fault is over, or longer: the policy stays, and others fill the memory too. What nodes of
+    another shard evict, or a cache of its own, are no sessions of this one."""
+    evicted_us, counted, shards = hit.over_us, dict[str, int](), hit.facts.shards
     for sample in hit.history.samples:
-        if sample.reachable:
+        if sample.reachable and shards.of(sample.node, sample.done_us) == hit.shard:
             if sample.evicted_keys > counted.get(sample.node, sample.evicted_keys):
                 evicted_us = max(evicted_us, sample.done_us)
             counted[sample.node] = sample.evicted_keys

@@ -453,6 +453,27 @@ def test_evicting_policy_takes_what_it_is_seen_to_take(
     assert bool(_judged(_lost(t_s), past=history).findings) is over
 
 
+@pytest.mark.parametrize(("shard", "over"), [(1, False), (2, True)])
+def test_what_another_shard_evicts_is_none_of_this_ones_sessions(shard: int, over: bool) -> None:
+    """A cache of its own evicts all the time."""
+    past = Past(topology=TopologyKind.SPLIT)
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: filled", "fill")
+    past.event("healed", 5.0, source="fault 1", fault=1, node="redis-1")
+    past.evicted.append((12.0, "redis-3", 3))
+    history = past.history()
+    nodes = tuple(
+        replace(
+            one,
+            directives={"maxmemory-policy": "allkeys-lru"},
+            shard=shard if one.name == "redis-3" else one.shard,
+        )
+        for one in history.plan.nodes
+    )
+    history = replace(history, plan=replace(history.plan, nodes=nodes))
+    assert bool(_judged(_lost(8.0), past=history).findings) is over
+
+
 @pytest.mark.parametrize(
     ("kind", "healed_s", "t_s", "node", "over"),
     [
