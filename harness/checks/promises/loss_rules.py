@@ -857,7 +857,35 @@ def _cut(hit: Hit) -> Allowed:
 
 
 def _moved(hit: Hit) -> Allowed:
+    """Until they are moved back, keys lie on another shard: what that one loses meanwhile, they lose."""
+    facts, ownership, over_us = hit.facts, hit.ownership, hit.over_us
+    harmful = hit.history.plan.scenario.faults_with(*_TAKE_AWAY)
+    struck = any(
+        hit.since_us <= one.t_us and one.t_us - one.error_us <= over_us
+        for one in hit.history.effects
+        if one.fault in harmful
+        and any(
+            facts.shards.of(name, one.t_us) not in {None, hit.shard} for name in targets_of(one, hit.history)
+        )
+    )
+    others = (shard for shard in ownership.owners if shard != hit.shard)
+    replaced = any(
+        one.from_us <= over_us for shard in others for one in ownership.failovers(hit.since_us, shard)
+    )
+    if struck or replaced:
+        return _of_any_age(
+            over_us, f"keys of {hit.node.name} lay on a shard that may have lost some meanwhile"
+        )
     return Allowed(f"a key leaves {hit.node.name} once the other shard's primary has it")
+
+
+_TAKE_AWAY = (
+    Trait.CAUSES_FAILOVER,
+    Trait.STOPS_PROCESS,
+    Trait.STARTS_PROCESS,
+    Trait.EMPTIES_DATABASE,
+)
+"""What faults do that may take away what a node has confirmed."""
 
 
 def _at_another_time(hit: Hit) -> Allowed:

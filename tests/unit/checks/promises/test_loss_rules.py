@@ -1262,3 +1262,48 @@ def test_later_fault_meets_the_node_as_it_was_started() -> None:
     first, second = loss_budgets(facts_of(history))
     assert (first.bound_s, first.derivation) == (0.0, LOG)
     assert (second.bound_s, second.derivation) == (2.0, HELD_BACK)
+
+
+def _of_two_shards(told: Past) -> History:
+    """redis-3 is the primary of the second."""
+    history = told.history()
+    nodes = tuple(
+        replace(one, shard=2, role=NodeRole.PRIMARY, replica_of=None) if one.name == "redis-3" else one
+        for one in history.plan.nodes
+    )
+    return replace(history, plan=replace(history.plan, nodes=nodes))
+
+
+@pytest.mark.parametrize(
+    ("kind", "node", "at", "bounded"),
+    [
+        ("kill", "redis-3", 4.0, False),
+        ("restart", "redis-3", 4.0, False),
+        ("flush", "redis-3", 4.0, False),
+        ("kill", "redis-3", 1.5, True),
+        ("kill", "redis-3", 6.5, True),
+        ("kill", "redis-1", 4.0, True),  # its own budget says what that costs
+        ("disconnect clients", "redis-3", 4.0, True),
+    ],
+)
+def test_what_was_moved_to_another_shard_is_lost_with_what_that_one_loses(
+    kind: str, node: str, at: float, bounded: bool
+) -> None:
+    """From 2 s to 6 s keys of redis-1 lay there."""
+    told = healed(past("reshard", CLUSTER, over=None), 6.0)
+    told.fault(at, f"{node}: done", kind)
+    answer = allowed(_of_two_shards(told))
+    assert (answer.bound_s, answer.since_us) == ((0.0, None) if bounded else (None, NEVER))
+    assert answer.until_us == (None if bounded else us(6.0))
+
+
+@pytest.mark.parametrize(("shard", "bounded"), [(1, True), (2, False)])
+def test_failover_of_the_other_shard_may_lose_what_was_moved_there(shard: int, bounded: bool) -> None:
+    """Whatever it came from."""
+    told = healed(past("reshard", CLUSTER, over=4.0), 6.0)
+    history = _of_two_shards(told)
+    nodes = tuple(
+        replace(one, shard={"redis-1": 1, "redis-2": shard}.get(one.name, 2)) for one in history.plan.nodes
+    )
+    answer = allowed(replace(history, plan=replace(history.plan, nodes=nodes)))
+    assert (answer.bound_s is not None) is bounded
