@@ -32,6 +32,7 @@ _MIGRATES_S = 8.0
 _NOTHING = "nothing"
 _TILT_AFTER_S = 2.0
 """A sentinel whose timer is later than that does not believe what it sees."""
+_AS_A_GUEST = "it is a guest with a client of its own: only the run shows it"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -136,6 +137,8 @@ class _Course:
         return Trait.FREEZES_PROCESS in step.traits or (dropped and asked)
 
     def _unanswered(self, step: FaultStep) -> tuple[str, str]:
+        if self._plan.scenario.deployment.guest is not None:
+            return "requests that ask it wait for as long as the application lets them", _AS_A_GUEST
         timeout_s = self._plan.scenario.deployment.client.socket_timeout_s
         if step.for_s is not None and step.for_s < timeout_s:
             return "requests to it wait until it answers", f"socket_timeout is {timeout_s:g} s, and longer"
@@ -288,6 +291,8 @@ class _Course:
         return shares.get(step.target, 1 if is_primary else 0)
 
     def _clients(self) -> tuple[str, str]:
+        if self._plan.scenario.deployment.guest is not None:
+            return "the application finds the new primary, or does not", _AS_A_GUEST
         client = self._plan.scenario.deployment.client
         wait = f"a request waits for at most {self._plan.longest_client_wait_s:.1f} s"
         put_off = self._put_off()

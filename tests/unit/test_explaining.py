@@ -16,6 +16,7 @@ from harness.plan import explain
 from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
 from harness.scenario import load
+from lab.rows import ROOT
 
 
 @cache
@@ -89,6 +90,17 @@ def said(name: str, *overrides: str) -> str:
 def test_course_of_a_run_has_its_reason(scenario: str, expected: str) -> None:
     """From the plan and the detectors' settings alone."""
     assert expected in said(scenario)
+
+
+def test_nothing_is_said_of_the_client_of_a_guest() -> None:
+    """Its time-outs and how it finds a primary are its own; those of the kit's client say nothing."""
+    course = said(str(ROOT / "guests/scenarios/primary-frozen.yaml"))
+    assert (
+        "requests that ask it wait for as long as the application lets them because it is a guest" in course
+    )
+    assert "the application finds the new primary, or does not because it is a guest" in course
+    assert "socket_timeout" not in course
+    assert "ask the sentinels" not in course
 
 
 def test_settings_move_the_course() -> None:
