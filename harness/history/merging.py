@@ -64,6 +64,7 @@ class Part:
             OSError, ValueError, EOFError: they cannot be read, or its columns are not what the worker left.
         """
         decode = msgspec.json.Decoder(Record | Seal).decode
+        sealed = False
         with gzip.open(self.folder / COMPRESSED, "rb") as lines:
             for line in lines:
                 record = decode(line)
@@ -75,6 +76,9 @@ class Part:
                     yield structs.replace(record, t_us=latest_us, error_us=error_us)
                 elif isinstance(record, Seal):
                     self._check(record)
+                    sealed = True
+        if not sealed:
+            raise ValueError(f"{COMPRESSED} lacks its last line, which has the checksums of the columns")
 
     def _check(self, seal: Seal) -> None:
         """Most columns are copied unread: what is damaged must show here."""

@@ -3,6 +3,7 @@ is none."""
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import msgspec
@@ -174,6 +175,20 @@ def test_a_part_that_was_changed_leaves_no_history_that_looks_whole(tmp_path: Pa
     assert f"{theirs.folder}: " in str(writer.failure)
     assert f"{name} is damaged: its checksum" in str(writer.failure)
     assert theirs.folder.exists()
+    assert {one.name for one in tmp_path.iterdir()} == {"plan.json", PLAIN, "worker-1"}
+
+
+def test_a_part_without_checksums_leaves_no_history_that_looks_whole(tmp_path: Path) -> None:
+    """Columns are copied unread, so nothing else would show that they are not the worker's."""
+    theirs = part(tmp_path, 1, operation(1, 1, AHEAD_US))
+    lines = gzip.decompress((theirs.folder / COMPRESSED).read_bytes()).splitlines(keepends=True)
+    (theirs.folder / COMPRESSED).write_bytes(gzip.compress(b"".join(lines[:-1])))
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+    writer.take_in([theirs])
+    writer.close(Closing(t_us=1))
+    assert f"{theirs.folder}: " in str(writer.failure)
+    assert f"{COMPRESSED} lacks its last line" in str(writer.failure)
     assert {one.name for one in tmp_path.iterdir()} == {"plan.json", PLAIN, "worker-1"}
 
 
