@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -326,8 +326,8 @@ def _nested(found: object) -> int:
 def _once(pairs: list[tuple[str, object]]) -> Line:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        _wrong(f"expected each member once, found {max(names, key=names.count)!r} more than once")
+        most = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        _wrong(f"expected each member once, found {_short(most)} more than once")
     return found
 
 

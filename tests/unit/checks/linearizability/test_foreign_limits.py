@@ -101,6 +101,9 @@ def test_member_that_is_there_most_often_is_named() -> None:
     """More than once."""
     text = '{"actor": "a", "op": "write", "op": "write"}'
     assert refused(text) == "h:1: expected each member once, found 'op' more than once"
+    many = ",".join(f'"{n}": 1, "{n}": 1' for n in range(50_000))
+    refused(f'{{"actor": "a", "op": "write", "value": {{{many}}}}}')  # at once, however many there are
+    assert refused(f'{{"{"x" * 90}": 1, "{"x" * 90}": 1}}').endswith("xxx...' more than once")
 
 
 def test_messages_say_all_that_was_expected() -> None:
