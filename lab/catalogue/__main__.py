@@ -8,13 +8,10 @@ Both write docs/catalogue-on-engines.json and the table of docs/catalogue-on-eng
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import msgspec
 
 from harness.clock import RunClock
 from harness.errors import ExitStatus
@@ -22,7 +19,8 @@ from harness.model.nearest import did_you_mean
 from harness.model.scenario import Scenario
 from harness.options import Parser
 from harness.safe_files import write_file
-from lab.catalogue.record import RECORD, OneRun, Record, runs_of
+from lab.catalogue.reading import FullSummary, read_record, read_summary
+from lab.catalogue.record import RECORD, OneRun, runs_of
 from lab.catalogue.table import page
 from lab.command import as_command
 from lab.engines.__main__ import engines_here
@@ -97,7 +95,7 @@ def _begun(out: Path) -> Path | None:
 def _runs(folder: Path | None) -> Iterator[OneRun]:
     summary = None if folder is None else folder / "summary.json"
     if summary is not None and summary.is_file():
-        yield from runs_of(json.loads(summary.read_text(encoding="utf-8")), _measured_on(summary.parent))
+        yield from runs_of(read_summary(summary, FullSummary), _measured_on(summary.parent))
 
 
 def _measured_on(folder: Path) -> str:
@@ -107,7 +105,7 @@ def _measured_on(folder: Path) -> str:
 
 
 def _publish(runs: Iterator[OneRun]) -> None:
-    before = msgspec.json.decode(RECORD.read_bytes(), type=Record) if RECORD.exists() else Record()
+    before = read_record()
     scenarios: dict[str, Scenario] = dict(sorted(shipped_scenarios()))
     record = before.with_runs(runs).of_shipped(scenarios)
     write_file(RECORD, encoded(record))

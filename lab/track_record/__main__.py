@@ -8,21 +8,18 @@ the table into README, and the list of the catalogue into docs/catalogue.md.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from harness.errors import ExitStatus
 from harness.model.scenario import Scenario
 from harness.options import Parser
 from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
+from harness.safe_files import write_file
 from harness.scenario import load
-from lab.catalogue.record import RECORD, Record
+from lab.catalogue.reading import Summary, read_record, read_summary
 from lab.command import as_command
 from lab.rows import ROOT
 from lab.track_record.table import (
@@ -51,13 +48,13 @@ def main() -> int:
     scenarios = dict(shipped_scenarios())
     reports = {name: one for name, one in scenarios.items() if one.bugs}
     text = README.read_text(encoding="utf-8")
-    told = (run for path in given.results for run in runs_of(_summary(path)))
-    runs = [*runs_in(text), *runs_of_catalogue(msgspec.json.decode(RECORD.read_bytes(), type=Record)), *told]
+    told = (run for path in given.results for run in runs_of(read_summary(_file(path), Summary)))
+    runs = [*runs_in(text), *runs_of_catalogue(read_record()), *told]
     lines = [*HEAD, *table(reports, runs)]
     if given.write:
         for file, content in ((README, lines), (CATALOGUE_PAGE, [*CATALOGUE_HEAD, *catalogue(scenarios)])):
             document = MADE.into(file.read_text(encoding="utf-8"), "\n".join(content))
-            file.write_text(document, encoding="utf-8")
+            write_file(file, document.encode())
     else:
         print(*lines, sep="\n")
     return 0
@@ -67,10 +64,6 @@ def shipped_scenarios() -> Iterator[tuple[str, Scenario]]:
     """By the names that `run` takes."""
     for path in scenario_files(None):
         yield f"{path.parent.name}/{path.stem}", load(path, shipped())
-
-
-def _summary(path: Path) -> Mapping[str, Any]:
-    return dict(json.loads(_file(path).read_text(encoding="utf-8")))
 
 
 def _file(path: Path) -> Path:

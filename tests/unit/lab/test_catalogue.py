@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from harness.errors import UsageError
 from harness.model.words import Shows, Verdict
+from lab.catalogue.reading import FullSummary, Summary, read_record, read_summary
 from lab.catalogue.record import OneRun, Record, runs_of
 from lab.catalogue.table import page
 
@@ -62,3 +68,63 @@ def test_page_has_a_cell_for_each_engine_and_a_reason_for_what_did_not_pass() ->
     assert f"| `{NAME}` | valkey-9.1 (process) | skipped | redis-server needs / that |" in text
     assert "| `single/02-y` | redis-7.0 (process) | fail | lost-write was 3, expected 0 |" in text
     assert "| redis-7.0 | process | 2026-01-02 | 1 | 0 | 1 |" in text
+
+
+SAID: dict[str, Any] = {
+    "file": "sentinel/01-x.yaml",
+    "backend": "process",
+    "reasons": [],
+    "engine": "Redis 7.0.15",
+    "engine_asked": "",
+    "verdict": "PASS",
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"scenarios": [',
+        b"[]",
+        b"{}",
+        b'{"scenarios": null, "interrupted": false}',
+        b'{"scenarios": [{"file": "a/b.yaml"}], "interrupted": false}',
+        b"\xff\xfe{}",
+        b"[" * 100_000,
+        *(
+            json.dumps({"scenarios": [{**SAID, **changed}], "interrupted": False}).encode()
+            for changed in ({"verdict": "MAYBE"}, {"engine": None}, {"engine": "Redis 7 | x\n\n# heading"})
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", [Summary, FullSummary])
+def test_damaged_summary_is_one_clear_error(
+    tmp_path: Path, content: bytes, kind: type[Summary | FullSummary]
+) -> None:
+    """Which names the file. A table made of it would be damaged as well."""
+    file = tmp_path / "summary.json"
+    file.write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        read_summary(file, kind)
+    assert str(refused.value).startswith(f"{file}: expected a summary.json of the kit's, found: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_summary_is_read_with_all_that_it_says(tmp_path: Path) -> None:
+    """Members that nobody asks for among it; a track record needs less than the page."""
+    file = tmp_path / "summary.json"
+    whole = {"scenarios": [SAID], "interrupted": False, "more": 1}
+    file.write_text(json.dumps(whole), encoding="utf-8")
+    assert read_summary(file, FullSummary) == whole
+    less = {"scenarios": [{one: SAID[one] for one in ("file", "verdict", "engine")}]}
+    file.write_text(json.dumps(less), encoding="utf-8")
+    assert read_summary(file, Summary) == less
+
+
+def test_damaged_record_is_one_clear_error(tmp_path: Path) -> None:
+    """After a merge that was left half done, say. Where none is kept yet there are no runs."""
+    file = tmp_path / "record.json"
+    assert read_record(file) == Record()
+    file.write_text("<<<<<<< HEAD", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"record\.json: expected the record of the catalogue, found: "):
+        read_record(file)
