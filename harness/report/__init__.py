@@ -4,6 +4,7 @@ words        numbers and names as a person would say them
 markdown     names from elsewhere as text, never as markup
 console      where reports are printed
 explain      one result in plain text: the same in the terminal, JUnit and the page
+fitting      a table on a terminal of any width
 table        the closing table
 cells        the same for runs that were repeated
 listing      the list of scenarios

@@ -14,6 +14,7 @@ from harness.model.cells import CONFIDENCE, Cell, Rate, Spread
 from harness.model.judgement import Interval
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
+from harness.report.fitting import FittingTable
 from harness.report.table import COLOURS, titled_blocks
 from harness.report.words import first_line, seconds
 from harness.visible import one_line
@@ -51,6 +52,8 @@ _WIDTHS: dict[str, tuple[int | None, int | None]] = {
     "why": (None, 5),
 }
 """Most columns, or the share of what is left."""
+_LEAST_WIDE = 150
+"""Less, and the words are cut into pieces."""
 
 ODD_NAMED = 3
 """Runs of a cell that are named one by one; how many more there are is said."""
@@ -178,12 +181,13 @@ def cell_blocks(cells: Sequence[Cell]) -> list[tuple[str, list[Cell]]]:
     )
 
 
-def cell_table(title: str, cells: Sequence[Cell]) -> Table:
+def cell_table(title: str, cells: Sequence[Cell]) -> FittingTable:
     drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True)
     for place in ON_A_TERMINAL:
         width, ratio = _WIDTHS.get(COLUMNS[place], (None, None))
         drawn.add_column(COLUMNS[place], max_width=width, ratio=ratio, no_wrap=place == 0, overflow="fold")
+    fitting = FittingTable(title=title, drawn=drawn, least_wide=_LEAST_WIDE)
     for cell in cells:
         first, *rest = (cell_row(cell).texts[place] for place in ON_A_TERMINAL)
-        drawn.add_row(Text(first, style=COLOURS[cell.verdict]), *rest)
-    return drawn
+        fitting.add_row(Text(first, style=COLOURS[cell.verdict]), rest)
+    return fitting

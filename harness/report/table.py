@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
+from harness.report.fitting import FittingTable
 from harness.report.words import (
     bytes_of,
     first_line,
@@ -54,6 +55,8 @@ _WIDTHS: dict[str, tuple[int | None, int | None]] = {
     "why": (None, 5),
 }
 """Most columns, or the share of what is left: the words get the room that a terminal has."""
+_LEAST_WIDE = 140
+"""Less, and the words are cut into pieces."""
 
 COLOURS = {
     Verdict.PASS: "green",
@@ -128,12 +131,13 @@ def _tally(words: Iterable[str]) -> str:
     return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
 
 
-def table(title: str, results: Sequence[ScenarioResult]) -> Table:
+def table(title: str, results: Sequence[ScenarioResult]) -> FittingTable:
     drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True)
     for column in COLUMNS:
         width, ratio = _WIDTHS.get(column, (None, None))
         drawn.add_column(column, max_width=width, ratio=ratio, no_wrap=column == "", overflow="fold")
+    fitting = FittingTable(title=title, drawn=drawn, least_wide=_LEAST_WIDE)
     for result in results:
         cells = row(result)
-        drawn.add_row(Text(cells.verdict, style=COLOURS[result.verdict]), *cells[1:])
-    return drawn
+        fitting.add_row(Text(cells.verdict, style=COLOURS[result.verdict]), cells[1:])
+    return fitting
