@@ -35,7 +35,7 @@ chaos-test: setup ## Run the scenarios against real Redis topologies and report 
 repro: setup ## Bring a bug from an issue tracker to this machine: BUG=redis-12762
 	@$(if $(strip $(value BUG)),,echo "repro: name a report: BUG=redis-12762; 'make list' shows which there are" >&2; exit 2)
 	@$(KIT) run --bug $(call quoted,BUG) --backend $(BACKEND) $(call each,ENGINE,--engine) $(call given,SEED,--seed) \
-		$(call given,OUT,--out)
+		$(call given,JOBS,--jobs) $(call given,REPEAT,--repeat) $(call given,OUT,--out)
 
 .PHONY: test
 test: check-all integration ## The project's own tests: lint, format, types, unit, integration on both backends

@@ -160,6 +160,8 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
             # Never wrapped by us: commands are there to be copied.
             console.print(Text("\n".join(explain(result, suite.directory))), soft_wrap=True)
             console.print()
+    if len(suite.results) == 1 and suite.results[0].advice and not needs_explaining(suite.results[0]):
+        console.print(Text(f"setting to change: {one_line(suite.results[0].advice)}"), soft_wrap=True)
     for reason in _missing(suite):
         console.print(Text(f"skipped: {reason}"), soft_wrap=True)
     there = " · ".join(name for name in _FILES if is_file(Path(suite.directory, name)))

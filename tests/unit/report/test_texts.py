@@ -335,6 +335,15 @@ def test_printed_report_ends_with_the_exit_status() -> None:
     assert any("backend process · Redis 7.0.15 · timing fast" in line for line in lines)
 
 
+def test_setting_to_change_is_said_of_the_only_scenario_that_was_run() -> None:
+    """A shown weakness needs no other explanation; of many they would fill the terminal."""
+    shown = result(Verdict.PASS, Shows.WEAKNESS)
+    for results, said in (((shown,), 1), ((shown, shown), 0)):
+        stream = io.StringIO()
+        terminal.show(suite(*results), stream)
+        assert stream.getvalue().count(f"setting to change: {shown.advice}\n") == said
+
+
 def test_only_files_that_are_there_are_named(tmp_path: Path) -> None:
     """On a full disk some of the report cannot be written, or nothing of it."""
 
