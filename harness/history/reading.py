@@ -259,6 +259,8 @@ def _decoded(path: Path, text: memoryview) -> _Decoded:
                 raise _no_record(path, bytes(part), number) from problem
             _take(found, records, number, part)
             number += len(records)
+        if found.audit is not None:
+            found.audit.end()  # it has a part of the text until then
     return found
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from harness.model.packed_audit import PackedAudit
+from harness.model.packed_audit import IN_ORDER, PackedAudit
 from harness.model.records import AuditEntry
 
 
@@ -54,6 +54,40 @@ def test_what_nodes_say_alike_is_kept_once() -> None:
 
 
 def test_order_is_by_pass_and_then_by_time_also_from_block_to_block() -> None:
-    assert _packed(ENTRIES).ordered
-    assert not _packed([ENTRIES[1], ENTRIES[0], *ENTRIES[2:]]).ordered
-    assert not _packed([*ENTRIES[:3], _entry(2, "b")]).ordered
+    first, second, third, fourth = ENTRIES
+    for mixed in (
+        [second, first, third, fourth],
+        [first, third, fourth, second],
+        [fourth, third, second, first],
+    ):
+        packed = _packed(mixed)
+        assert packed.ordered
+        assert list(packed) == ENTRIES
+
+
+def test_what_comes_later_than_by_a_block_is_not_put_where_it_belongs() -> None:
+    packed = PackedAudit()
+    for one in ("bc", "de", "fg", "a"):
+        packed.add([_entry(ord(name), name) for name in one])
+    assert not packed.ordered
+    assert (len(packed), {one.session for one in packed}) == (7, set("abcdefg"))
+
+
+def test_what_comes_late_keeps_its_place_among_equals() -> None:
+    """As in a list that is sorted as a whole."""
+    told = [_entry(at, name) for at, name in ((3, "a"), (2, "b"), (3, "c"), (2, "d"), (3, "e"), (2, "f"))]
+    packed = PackedAudit()
+    for n in range(0, 6, 2):
+        packed.add(told[n : n + 2])
+    assert packed.ordered
+    assert list(packed) == sorted(told, key=IN_ORDER)
+
+
+def test_lines_are_packed_as_they_were_read_where_they_stand_in_order() -> None:
+    blocks = ENTRIES[:2], ENTRIES[2:]
+    packed = PackedAudit()
+    for block in blocks:
+        text = b"".join(b" %s\n" % msgspec.json.encode(one) for one in block)
+        packed.add(block, memoryview(text))
+    assert list(packed) == ENTRIES
+    assert len(packed) == 4
