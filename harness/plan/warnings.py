@@ -91,7 +91,11 @@ def _come_back(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> lis
         return []
     if LEFT_BY.get(step.target) is not Trait.STOPS_PROCESS:
         return _primaries(step, plan)
-    return [node for one in before if _stops(one) for node in _primaries(one.step, plan)]
+    stopped = [one for one in before if _stops(one)]
+    if step.target == "one of killed":  # one at a time, in their order
+        again = sum(one.step.target == step.target for one in before)
+        stopped = stopped[again : again + 1]
+    return [node for one in stopped for node in _primaries(one.step, plan)]
 
 
 def _primaries(step: FaultStep, plan: Plan) -> list[NodePlan]:

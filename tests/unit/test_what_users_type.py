@@ -256,6 +256,7 @@ def test_options_have_units_and_say_what_counts(
 
 AOF = 'kind: sentinel, redis: {appendonly: "yes"}'
 SAVE = "kind: sentinel, redis: {save: 60 1}"
+ONE = "after: fault 2 + 200ms, restart: one of killed"
 
 
 @pytest.mark.parametrize(
@@ -271,6 +272,8 @@ SAVE = "kind: sentinel, redis: {save: 60 1}"
         ("kind: sentinel", ["after: 5s, kill: primary", "after: fault 1 + 9s, restart: killed"], False),
         ("kind: sentinel", ["after: 5s, kill: primary", "after: promoted, restart: killed"], False),
         ("kind: sentinel", ["after: 5s, kill: replica", "after: fault 1 + 1s, restart: killed"], False),
+        ("kind: sentinel", ["after: 4s, kill: replica", "after: 5s, kill: primary", ONE], False),
+        ("kind: sentinel", ["after: 4s, kill: primary", "after: 4200ms, kill: replica", ONE], True),
         ("kind: sentinel", ["after: 5s, kill: primary, for: 1s"], True),
         ("kind: sentinel", ["after: 5s, kill: primary, for: 9s"], False),
         ("kind: sentinel", ["after: 5s, pause: primary, for: 1s"], False),
@@ -286,7 +289,7 @@ def test_plan_warns_of_a_primary_that_comes_back_empty(
     """Persistence is off unless it is asked for, and nobody was promoted in time: then all is lost."""
     changes = {"kind: sentinel": topology, "{after: 5s, kill: primary}": f"{{{faults[0]}}}"}
     if len(faults) > 1:
-        changes["expect:"] = f"  - {{{faults[1]}}}\nexpect:"
+        changes["expect:"] = "".join(f"  - {{{one}}}\n" for one in faults[1:]) + "expect:"
     told = planned(changes, capsys)
     assert ("without persistence" in told) is warned
     replicas = "without persistence, before any replica is promoted" in told and "replicas copy" in told
