@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Self
 
 from harness.costly import np, pa, pc, pq
 from harness.history.files import HALF, TABLES, unpacked_at_most
+from harness.history.footers import check_histograms
 from harness.history.on_disk import ColumnsOnDisk, whole
 from harness.history.pages import unpacked_bytes
 from harness.model.table import Holds, OperationTable, arrow_type, rows_of
@@ -228,8 +229,9 @@ def check_complete(path: Path, columns: Sequence[str]) -> None:
     """
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
-        metadata = pq.read_metadata(file)
-        _of_the_kit(pq.read_schema(file), schema_of(path.name), columns)
+        metadata, schema = _told_by(file)
+        check_histograms(file, metadata.schema)
+        _of_the_kit(schema, schema_of(path.name), columns)
         groups = range(metadata.num_row_groups)
         rows = sum(metadata.row_group(number).num_rows for number in groups)
         if rows != metadata.num_rows or not 0 <= rows <= _ROWS_ALWAYS + size:
@@ -237,6 +239,17 @@ def check_complete(path: Path, columns: Sequence[str]) -> None:
         unpacked = unpacked_bytes(file, size, metadata, values_at_most=_ROWS_ALWAYS + size)
     if unpacked > unpacked_at_most(size):
         raise ValueError(f"{size} bytes unpack to {unpacked}: no run leaves that")
+
+
+def _told_by(file: BinaryIO) -> tuple[pq.FileMetaData, pa.Schema]:
+    """
+    Raises:
+        OSError, ValueError: it cannot be read, or has types that Arrow does not know.
+    """
+    try:
+        return pq.read_metadata(file), pq.read_schema(file)
+    except NotImplementedError as problem:
+        raise ValueError(f"it has a column of no type of the kit's: {problem}") from problem
 
 
 def _of_the_kit(schema: pa.Schema, wanted: pa.Schema, columns: Sequence[str]) -> None:

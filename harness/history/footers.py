@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO
 
+from harness.costly import pq
 from harness.history.thrift import (
     LIST,
     LONG,
@@ -34,8 +35,10 @@ _LENGTH_BYTES = 4
 _FILE_ROWS, _FILE_GROUPS = 3, 4
 _GROUP_CHUNKS, _GROUP_UNPACKED, _GROUP_ROWS, _GROUP_BEGIN, _GROUP_PACKED = 1, 2, 3, 5, 6
 _CHUNK_COLUMN = 3
-_PATH, _UNPACKED, _PACKED, _DATA, _DICTIONARY = 3, 6, 7, 9, 11
-"""Fields of parquet.thrift: of the file, a row group, a column's chunk, and what that says of the column."""
+_PATH, _UNPACKED, _PACKED, _DATA, _DICTIONARY, _SIZES = 3, 6, 7, 9, 11, 16
+_TEXT_BYTES, _REPEATED, _DEFINED = 1, 2, 3
+"""Fields of parquet.thrift: of the file, a row group, a column's chunk, what that says of the column, and of
+the sizes of what it holds."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,35 @@ class Footer:
             fields = fields_of(content)
             chunks = items_of(fields[_GROUP_CHUNKS][1])
             yield Group(fields, tuple(Chunk(self.file, fields_of(one)) for one in chunks))
+
+
+def check_histograms(file: BinaryIO, schema: pq.ParquetSchema) -> None:
+    """What Arrow wants of a column's histograms. It ends the whole process, when it is asked where a column
+    lies, where these have another length than the column's type allows.
+
+    Raises:
+        OSError, ValueError: one has; or there is no footer, or it is damaged.
+    """
+    columns = [schema.column(place) for place in range(len(schema))]
+    try:
+        for group in Footer.of(file).groups():
+            for chunk, column in zip(group.chunks, columns, strict=True):
+                _check_histograms(chunk, column)
+    except (KeyError, OverflowError) as problem:
+        raise ValueError(f"its footer lacks what every one has: {problem}") from problem
+
+
+def _check_histograms(chunk: Chunk, column: pq.ColumnSchema) -> None:
+    if _SIZES not in chunk.column:
+        return
+    told = fields_of(chunk.column[_SIZES][1])
+    if _TEXT_BYTES in told and column.physical_type != "BYTE_ARRAY":
+        raise ValueError(f"column {column.path}: its footer tells the length of texts, and it holds none")
+    levels = ((_REPEATED, column.max_repetition_level), (_DEFINED, column.max_definition_level))
+    for one, most in levels:
+        found = len(items_of(told[one][1])) if one in told else 0
+        if found not in {0, most + 1}:
+            raise ValueError(f"column {column.path}: expected a histogram of {most + 1}, found {found}")
 
 
 class Assembled:

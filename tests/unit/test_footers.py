@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,10 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.history.columns import new_file, schema_of
+from harness.history import columns
+from harness.history.columns import check_complete, new_file, schema_of
 from harness.history.files import TABLES
-from harness.history.footers import Assembled, Chunk, Footer
-from harness.history.thrift import LONG, fields_of, items_of, list_of, number_of, signed, struct
+from harness.history.footers import Assembled, Chunk, Footer, check_histograms
+from harness.history.thrift import (
+    LIST,
+    LONG,
+    STRUCT,
+    Fields,
+    fields_of,
+    items_of,
+    list_of,
+    number_of,
+    signed,
+    struct,
+)
 from tests.unit.saved.test_saved import closed_attempt
 
 ONE_PAST_64_BITS = b"\xff" * 10
@@ -150,3 +163,62 @@ def test_all_types_of_a_footer_are_passed() -> None:
     }
     assert fields_of(struct(content)) == content
     assert len(items_of(content[7][1])) == 20
+
+
+SIZES, TEXT_BYTES, REPEATED, DEFINED = 16, 1, 2, 3
+
+
+def with_sizes(change: Fields) -> io.BytesIO:
+    """A column of numbers whose footer says something else of the sizes of what it holds."""
+    file = column([1, None, 2])
+    footer = Footer.of(file)
+    ((group, (chunk,)),) = ((one, one.chunks) for one in footer.groups())
+    told = fields_of(chunk.column[SIZES][1]) | change
+    said = chunk.column | {SIZES: (STRUCT, struct(told))}
+    made = io.BytesIO()
+    whole = Assembled(made)
+    whole.add(group.with_chunks([Chunk(file, chunk.fields | {3: (STRUCT, struct(said))})]))
+    whole.finish(footer)
+    return made
+
+
+def histogram(*counts: int) -> tuple[int, bytes]:
+    return LIST, list_of(LONG, map(signed, counts))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({DEFINED: histogram(1, 2, 0)}, "sent_us: expected a histogram of 2, found 3"),
+        ({DEFINED: histogram(3)}, "sent_us: expected a histogram of 2, found 1"),
+        ({REPEATED: histogram(3, 0)}, "sent_us: expected a histogram of 1, found 2"),
+        ({TEXT_BYTES: (LONG, signed(7))}, "sent_us: its footer tells the length of texts"),
+    ],
+)
+def test_footer_that_would_end_the_process_is_refused(change: Fields, said: str) -> None:
+    """Arrow does not raise where somebody asks for such a column: it aborts."""
+    made = with_sizes(change)
+    schema = pq.read_metadata(made).schema
+    with pytest.raises(ValueError, match=said):
+        check_histograms(made, schema)
+
+
+@pytest.mark.parametrize("change", [{}, {DEFINED: histogram()}, {REPEATED: histogram(3)}])
+def test_footer_that_arrow_takes_is_taken(change: Fields) -> None:
+    """A histogram may be left out."""
+    made = with_sizes(change)
+    metadata = pq.read_metadata(made)
+    check_histograms(made, metadata.schema)
+    assert metadata.row_group(0).column(0).num_values == 3
+
+
+def test_type_that_arrow_does_not_know_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error is neither an OSError nor a ValueError."""
+    folder = closed_attempt(tmp_path / "x")
+
+    def refuse(_file: object) -> None:
+        raise pa.ArrowNotImplementedError("Integers with more than 64 bits not implemented")
+
+    monkeypatch.setattr(columns, "pq", SimpleNamespace(read_metadata=refuse))
+    with pytest.raises(ValueError, match="no type of the kit's: Integers with more than 64 bits"):
+        check_complete(folder / TABLES[0], schema_of(TABLES[0]).names)
