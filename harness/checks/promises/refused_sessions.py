@@ -7,12 +7,14 @@ whether that was so.
 
 One finding for each session, with the number of its requests. Trap: what that read showed may have ended
 while it was read, or is an old answer of a replica. With a logout under way, or before, it decides nothing.
+And a denylist would have refused whoever was revoked or banned before, had it answered.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from harness.checks.columns.arrays import Words
 from harness.checks.facts.causes import Why
@@ -21,10 +23,13 @@ from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, number_and_time, unanswered
 from harness.costly import np
 from harness.model.finding_kind import FindingKind, FindingTrait, Part
+from harness.model.history import History
 from harness.model.judgement import Finding
-from harness.model.records import Operation
+from harness.model.records import Operation, Step
+from harness.model.table import rows_of
 from harness.model.told import TURNED_AWAY
 from harness.model.words import FindingSide, Outcome, StepKind
+from harness.objects.flag import CUT_OFF, REVOKED
 from harness.redis_wire.ends import ends_us
 from harness.redis_wire.refusals import REFUSALS, cannot_write
 
@@ -43,11 +48,13 @@ def judge_turned_away(timelines: Timelines) -> Counted:
     rows = np.flatnonzero(Words(table.operations, "told").equal(TURNED_AWAY))
     found: dict[str, list[tuple[Operation, Sight]]] = defaultdict(list)
     doubtful: set[str] = set()
+    forbidden = _forbidden(timelines.facts.history) if len(rows) else {}
     for operation in table.take(rows).records() if len(rows) else ():
         seen = _session_seen(timelines, operation)
-        if seen is None:
+        forbids = [] if seen is None else _forbids(operation, seen, forbidden)
+        if seen is None or any(_was_heard(one, seen) for one in forbids):
             continue
-        if _may_have_ended(timelines, operation.session, seen):
+        if forbids or _may_have_ended(timelines, operation.session, seen):
             doubtful.add(operation.session)
         else:
             found[operation.session].append((operation, seen))
@@ -79,6 +86,45 @@ def _session_seen(timelines: Timelines, operation: Operation) -> Sight | None:
         operation=operation,
         step=step,
     )
+
+
+Forbidden = Mapping[str, Sequence[tuple[Operation, Step]]]
+"""Key -> what was put there, and may have been carried out."""
+
+
+def _forbidden(history: History) -> Forbidden:
+    """What was revoked, and who was banned."""
+    steps = history.table.steps
+    puts = Words(steps, "does").equal(StepKind.PUT)
+    puts &= Words(steps, "key").which(lambda key: key.startswith(_DENYLIST))
+    found: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
+    rows = np.unique(rows_of(steps)[puts])
+    for operation in history.table.take(rows).records() if len(rows) else ():
+        for step in operation.steps:
+            if step.does is StepKind.PUT and step.outcome is not Outcome.REJECTED:
+                found[step.key].append((operation, step))
+    return found
+
+
+_DENYLIST = (REVOKED.prefix, CUT_OFF.prefix)
+
+
+def _forbids(operation: Operation, seen: Sight, forbidden: Forbidden) -> list[Step]:
+    """Those because of which a denylist that this request asked may have had to refuse it. A limiter, which
+    lets in whoever is slow, is none."""
+    if not any(one.does is not StepKind.READ and one.key.startswith(_DENYLIST) for one in operation.steps):
+        return []
+    of_token = forbidden.get(REVOKED.key(operation.session), ())
+    of_user = (
+        (by, step)
+        for by, step in forbidden.get(CUT_OFF.key(operation.user), ())
+        if operation.generation < by.id
+    )
+    return [step for _, step in chain(of_token, of_user) if (step.sent_us or 0) <= seen.done_us]
+
+
+def _was_heard(put: Step, seen: Sight) -> bool:
+    return put.outcome is Outcome.ACKED and put.done_us is not None and put.done_us < seen.sent_us
 
 
 def _may_have_ended(timelines: Timelines, session: str, seen: Sight) -> bool:

@@ -11,6 +11,8 @@ from harness.checks.promises.check import Counted
 from harness.checks.promises.refused_sessions import judge_turned_away
 from harness.model.words import Cause
 from harness.objects.counter import ATTEMPTS
+from harness.objects.flag import CUT_OFF, REVOKED, Flag
+from harness.objects.kind import ObjectKind
 from lab.past import Past
 from lab.past.store import Hash
 from lab.records import us
@@ -112,3 +114,40 @@ def test_what_was_read_must_be_a_session_of_this_user(fields: dict[str, str], fo
     counted = judged(3.0, also=lambda past, ann: past.edit(ann, 2.0, lambda one: one.fields.update(fields)))
     assert len(counted.findings) == found
     assert not counted.undecidable
+
+
+@pytest.mark.parametrize(
+    ("kept", "of_user", "at", "outcome", "guard", "found", "undecided"),
+    [
+        (CUT_OFF, True, 2.0, "acked", REVOKED, 0, 0),
+        (CUT_OFF, True, 2.0, "acked", ATTEMPTS, 1, 0),  # a limiter asks for no ban
+        (CUT_OFF, True, 2.0, "unknown", REVOKED, 0, 1),
+        (CUT_OFF, True, 2.0, "rejected", REVOKED, 1, 0),
+        (CUT_OFF, True, 3.0, "acked", REVOKED, 0, 1),
+        (CUT_OFF, True, 3.1, "acked", REVOKED, 1, 0),
+        (REVOKED, False, 2.0, "acked", REVOKED, 0, 0),
+        (REVOKED, False, 2.0, "unknown", REVOKED, 0, 1),
+        (REVOKED, False, 2.0, "acked", CUT_OFF, 0, 0),
+        (REVOKED, True, 2.0, "acked", REVOKED, 1, 0),  # another token
+    ],
+)
+def test_whom_the_denylist_would_have_refused_it_turned_away_rightly(
+    *, kept: Flag, of_user: bool, at: float, outcome: str, guard: ObjectKind, found: int, undecided: int
+) -> None:
+    """Revoked or banned before, had it answered."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    executed = at + 0.0005 if outcome == "acked" else False
+    past.put(kept, "ann" if of_user else ann, ann, at, outcome=outcome, executed=executed)
+    past.turned_away(guard, ann if guard is REVOKED else "ann", ann, 3.0)
+    counted = judge_turned_away(Timelines(past.history()))
+    assert (len(counted.findings), counted.undecidable.get("refused-session", 0)) == (found, undecided)
+
+
+def test_ban_of_what_was_issued_before_is_none_of_a_later_log_in() -> None:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(CUT_OFF, "ann", ann, 2.0)
+    later = past.log_in("ann", 2.5)
+    past.turned_away(REVOKED, later, later, 3.0)
+    assert len(judge_turned_away(Timelines(past.history())).findings) == 1
