@@ -40,17 +40,19 @@ def owner_mark(owner: ProcessIdentity | None = None) -> dict[str, str]:
     return {_OWNER: f"{pid_namespace()} {own.pid} {own.started}"}
 
 
-def end_orphans() -> bool:
-    """End helpers of this user whose owner is dead; whether there was one."""
-    orphans = []
+def end_orphans() -> list[str]:
+    """End helpers of this user whose owner is dead; returns what was ended, one line for all of them."""
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError, ValueError):
             world, pid, started = process.environ().get(_OWNER, "").split()
             if world == pid_namespace() and not alive(ProcessIdentity(int(pid), started)):
-                orphans.append(identity(process.pid))
-    for orphan in filter(None, orphans):
+                found.append(identity(process.pid))
+    orphans = [one for one in found if one is not None]
+    for orphan in orphans:
         end(orphan)
-    return bool(orphans)
+    pids = ", ".join(str(one.pid) for one in orphans)
+    return [f"processes whose harness is gone: {pids}"] if orphans else []
 
 
 def end(process: ProcessIdentity) -> None:

@@ -226,9 +226,9 @@ def leftovers() -> tuple[Leftover, ...]:
 def clean() -> list[str]:
     """Remove what `leftovers` lists; returns what was done, one line each. What a living process owns,
     or what is held, is never touched, nor is what another machine's may own; that is said."""
-    done: list[str] = []
     # A Compose command of a killed harness would go on, and so does for a moment what it last asked for.
-    looks = 1 + _LOOKS_AFTER_AN_ORPHAN * processes.end_orphans()
+    done = processes.end_orphans()
+    looks = 1 + _LOOKS_AFTER_AN_ORPHAN * bool(done)
     for look in range(looks):
         if look:
             RunClock().sleep(_LOOK_AGAIN_S)

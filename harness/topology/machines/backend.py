@@ -259,8 +259,7 @@ def clean() -> list[str]:
     if not (engines := known.named()):
         record.remove_stale()
         return []
-    processes.end_orphans()
-    done: list[str] = []
+    done = processes.end_orphans()
     opened, hosts, problems = known.reachable(engines)
     with opened:
         on_purpose = {one.project for one in record.records().values()}

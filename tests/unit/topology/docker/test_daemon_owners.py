@@ -80,7 +80,7 @@ def test_clean_leaves_runs_of_another_machine_alone_and_says_so(monkeypatch: pyt
     )
     monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
     monkeypatch.setattr(daemon, "connect", lambda: client)
-    monkeypatch.setattr(processes, "end_orphans", lambda: 0)
+    monkeypatch.setattr(processes, "end_orphans", list)
     monkeypatch.setattr(held_record, "records", dict)
     monkeypatch.setattr(held_record, "remove_stale", lambda: None)
     removed, alone = backend.clean()

@@ -159,7 +159,8 @@ def test_a_helper_of_a_killed_harness_is_ended_and_that_of_a_living_one_is_not()
     assert orphan is not None, "it outlives its harness"
     with subprocess.Popen(["sleep", "60"], env={**os.environ, **processes.owner_mark()}) as ours:
         try:
-            assert processes.end_orphans()
+            ended = ", ".join(processes.end_orphans())
+            assert f" {orphan.pid}" in ended
             assert not processes.alive(orphan)
             assert ours.poll() is None
         finally:
