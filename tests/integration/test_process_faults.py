@@ -48,6 +48,11 @@ def run_id(topology: Topology, node: str) -> str:
 def test_killed_node_is_gone_and_comes_back_with_its_data(topology: ProcessTopology) -> None:
     """SIGKILL, then a start at the same address: another process, the same data from its AOF."""
     command(topology, "redis-1", "SET", "kept", "1")
+    wait_until(  # while a sync takes long, Redis answers and writes to its file later
+        lambda: "aof_buffer_length:0\r" in str(command(topology, "redis-1", "INFO", "persistence")),
+        within_s=10,
+        waiting_for="the key to be in the file",
+    )
     address, before = topology.address("redis-1"), run_id(topology, "redis-1")
     topology.kill("redis-1")
     state = topology.state("redis-1")
