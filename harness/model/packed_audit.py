@@ -36,7 +36,7 @@ class PackedAudit(Sequence[AuditEntry]):
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
-        self._counts: list[int] = []
+        self._packed = 0
         self._held: tuple[Sequence[AuditEntry], memoryview | None] = ((), None)
         self._last = (0, 0)
         self._ordered = True
@@ -70,7 +70,7 @@ class PackedAudit(Sequence[AuditEntry]):
         self._ordered &= self._last <= IN_ORDER(entries[0])
         self._last = IN_ORDER(entries[-1])
         self._blocks.append(zlib.compress(lines or _encoder.encode_lines(entries), _LEVEL))
-        self._counts.append(len(entries))
+        self._packed += len(entries)
 
     def only(self, kind: type[T]) -> Iterator[T]:
         """Every entry, as a Struct that has some of its fields, named and typed the same."""
@@ -88,7 +88,7 @@ class PackedAudit(Sequence[AuditEntry]):
                 yield from shared([one for one in _decode(lines) if one.session in sessions])
 
     def __len__(self) -> int:
-        return sum(self._counts) + len(self._held[0])
+        return self._packed + len(self._held[0])
 
     def __iter__(self) -> Iterator[AuditEntry]:
         return self.only(AuditEntry)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from harness.checks.columns.arrays import Words
 from harness.checks.facts.causes import Acker, Why, acker
 from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
+from harness.costly import np
 from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
 from harness.model.records import Operation, Step
@@ -116,6 +118,13 @@ def where(sight: Sight) -> str:
         return f"the audit of {sight.entry.node}"
     assert sight.operation is not None
     return f"{sight.operation.web_server} (operation {sight.operation.id})"
+
+
+def requests_told(timelines: Timelines, told: str) -> Sequence[Operation]:
+    """Those whose user was told this, in their order."""
+    table = timelines.facts.history.table
+    rows = np.flatnonzero(Words(table.operations, "told").equal(told))
+    return table.take(rows).records() if len(rows) else ()
 
 
 def number_and_time(timelines: Timelines, requests: Sequence[Operation]) -> tuple[str, str]:

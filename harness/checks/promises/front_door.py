@@ -188,17 +188,8 @@ def _unserved(
 def _shut(event: Event, unserved: Sequence[Operation]) -> Finding:
     log_ins = [one for one in unserved if one.kind is OperationKind.LOGIN][-REQUESTS_SHOWN:]
     whom = f"; {log_ins[-1].user} tried last to log in there" if log_ins else ""
-    return Finding(
-        name=NEEDS_RESTART.name,
-        side=NEEDS_RESTART.side,
-        cause=Cause.NOT_DETERMINED,
-        because=event.detail,
-        sentence=f"{event.source} let nobody in after Redis was well again; started anew it did{whom}.",
-        operations=tuple(one.id for one in log_ins),
-        web_server=event.source,
-        t_us=event.t_us,
-        seen_us=event.t_us,
-    )
+    sentence = f"{event.source} let nobody in after Redis was well again; started anew it did{whom}."
+    return _of_web_server(NEEDS_RESTART, event, sentence, log_ins)
 
 
 def _death(event: Event, unserved: Sequence[Operation]) -> Finding:
@@ -206,13 +197,18 @@ def _death(event: Event, unserved: Sequence[Operation]) -> Finding:
     whom = (
         f"; the first user without an answer was {first[0].user}, with {first[0].behaviour}" if first else ""
     )
+    sentence = f"{event.source} ended without the kit's doing: {event.detail.partition(';')[0]}{whom}."
+    return _of_web_server(APP_DIED, event, sentence, first)
+
+
+def _of_web_server(kind: FindingKind, event: Event, sentence: str, requests: Sequence[Operation]) -> Finding:
     return Finding(
-        name=APP_DIED.name,
-        side=APP_DIED.side,
+        name=kind.name,
+        side=kind.side,
         cause=Cause.NOT_DETERMINED,
         because=event.detail,
-        sentence=f"{event.source} ended without the kit's doing: {event.detail.partition(';')[0]}{whom}.",
-        operations=tuple(one.id for one in first),
+        sentence=sentence,
+        operations=tuple(one.id for one in requests),
         web_server=event.source,
         t_us=event.t_us,
         seen_us=event.t_us,

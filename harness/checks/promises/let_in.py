@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from harness.checks.columns.arrays import Words
 from harness.checks.facts.step_effects import nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
-from harness.checks.promises.check import Check, Counted, finding, number_and_time, unanswered
-from harness.costly import np
+from harness.checks.promises.check import Check, Counted, finding, number_and_time, requests_told, unanswered
 from harness.model.finding_kind import FindingKind, FindingTrait, Part
 from harness.model.judgement import Finding
 from harness.model.records import Operation
@@ -33,10 +31,8 @@ LET_IN = FindingKind(
 
 
 def judge_unchecked(timelines: Timelines) -> Counted:
-    table = timelines.facts.history.table
-    rows = np.flatnonzero(Words(table.operations, "told").equal(LET_IN_UNCHECKED))
     by_session: dict[str, list[Operation]] = defaultdict(list)
-    for operation in table.take(rows).records() if len(rows) else ():
+    for operation in requests_told(timelines, LET_IN_UNCHECKED):
         by_session[operation.session].append(operation)
     return Counted(findings=[_finding(timelines, requests) for requests in by_session.values()])
 

@@ -20,7 +20,7 @@ from harness.checks.columns.arrays import Words
 from harness.checks.facts.causes import Why
 from harness.checks.facts.step_effects import Sight, State, StepEffect, seen_at, state_of
 from harness.checks.facts.timelines import Timeline, Timelines
-from harness.checks.promises.check import Check, Counted, finding, number_and_time, unanswered
+from harness.checks.promises.check import Check, Counted, finding, number_and_time, requests_told, unanswered
 from harness.costly import np
 from harness.model.finding_kind import FindingKind, FindingTrait, Part
 from harness.model.history import History
@@ -44,12 +44,11 @@ REFUSED_SESSION = FindingKind(
 
 
 def judge_turned_away(timelines: Timelines) -> Counted:
-    table = timelines.facts.history.table
-    rows = np.flatnonzero(Words(table.operations, "told").equal(TURNED_AWAY))
+    requests = requests_told(timelines, TURNED_AWAY)
     found: dict[str, list[tuple[Operation, Sight]]] = defaultdict(list)
     doubtful: set[str] = set()
-    forbidden = _forbidden(timelines.facts.history) if len(rows) else {}
-    for operation in table.take(rows).records() if len(rows) else ():
+    forbidden = _forbidden(timelines.facts.history) if requests else {}
+    for operation in requests:
         seen = _session_seen(timelines, operation)
         forbids = [] if seen is None else _forbids(operation, seen, forbidden)
         if seen is None or any(_was_heard(one, seen) for one in forbids):
@@ -60,7 +59,7 @@ def judge_turned_away(timelines: Timelines) -> Counted:
             found[operation.session].append((operation, seen))
     undecided = len(doubtful - found.keys())
     return Counted(
-        findings=[_finding(timelines, requests) for requests in found.values()],
+        findings=[_finding(timelines, turned_away) for turned_away in found.values()],
         undecidable={REFUSED_SESSION.name: undecided} if undecided else {},
     )
 
