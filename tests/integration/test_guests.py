@@ -212,11 +212,12 @@ def misfit(folder: Path, why: str, csrf: str = "") -> Guest:
     """An application that is wrong in one way. Only what must run into a limit has a short one."""
     waits = "timeout: 2s" if why == "streams for ever" else ""
     within = "2s" if why == "listens elsewhere" else "60s"
+    form = 'user: "{user}"' + (', csrf: "{csrf}"' if csrf else "")
     (folder / "guest.yaml").write_text(
         f"guest: 1\nname: a misfit\nstart: [{sys.executable}, {ROOT / 'lab/toy_guest/misfit.py'}]\n"
         f'environment: {{MISFIT: {why}, PORT: "{{PORT}}"}}\n'
         f"ready: {{get: /health, within: {within}}}\n{waits}\ncookie: sid\n"
-        'behaviours:\n  log-in: {post: /login, form: {user: "{user}", csrf: "{csrf}"}' + csrf + "}\n"
+        f"behaviours:\n  log-in: {{post: /login, form: {{{form}}}{csrf}}}\n"
         "  read: {get: /me, user: {json: user}}\n"
     )
     return load_guest(folder / "guest.yaml")
