@@ -26,18 +26,15 @@ def join(directory: Path, parts: Sequence[Part]) -> None:
     that are there, part by part.
 
     Raises:
-        OSError, ValueError: a part cannot be read, or the disk does not take it.
+        OSError, ValueError: a part cannot be read, or the disk does not take it. Halves of files are left,
+            with the names of a `ColumnWriter`'s, which removes them.
     """
     halves = [directory / (name + HALF) for name in TABLES]
-    try:
-        for half, name in zip(halves, TABLES, strict=True):
-            with half.open("wb") as file:
-                _join(file, directory, name, parts)
-        for half, name in zip(halves, TABLES, strict=True):
-            half.replace(directory / name)
-    finally:
-        for half in halves:
-            half.unlink(missing_ok=True)
+    for half, name in zip(halves, TABLES, strict=True):
+        with half.open("wb") as file:
+            _join(file, directory, name, parts)
+    for half, name in zip(halves, TABLES, strict=True):
+        half.replace(directory / name)
 
 
 def _join(file: BinaryIO, directory: Path, name: str, parts: Sequence[Part]) -> None:
@@ -56,7 +53,10 @@ def _join(file: BinaryIO, directory: Path, name: str, parts: Sequence[Part]) -> 
 def _add(whole: Assembled, part: Part, name: str, operations: int) -> None:
     """One table of a part, behind so many operations."""
     path, schema = part.folder / name, schema_of(name)
-    check_complete(path, schema.names)
+    try:
+        check_complete(path, schema.names)
+    except ValueError as problem:
+        raise ValueError(f"{path}: {problem}") from problem
     changed = [one for one in schema.names if one == "row" or one in MOMENTS]
     with opened(path) as file, pq.ParquetFile(path, memory_map=False) as table:
         if table.schema_arrow != schema:

@@ -4,9 +4,12 @@ is none."""
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -112,6 +115,7 @@ def test_two_workers_are_in_order_only_where_that_is_certain(tmp_path: Path) -> 
     second = part(tmp_path, 2, operation(1, 2, AHEAD_US + 1_400), operation(2, 2, AHEAD_US + 10_500))
     ops = {one.id: one for one in merged(tmp_path, first, second).operations}
     assert list(ops) == [IDS_EACH + 1, IDS_EACH + 2, 2 * IDS_EACH + 1, 2 * IDS_EACH + 2]
+    assert [len(one.steps) for one in ops.values()] == [1, 1, 1, 1]
     done_us = [ops[IDS_EACH + n].done_us or 0 for n in (1, 2)]
     sent_us = [ops[2 * IDS_EACH + n].sent_us or 0 for n in (1, 2)]
     assert done_us[0] < sent_us[0]
@@ -145,18 +149,20 @@ def test_own_operations_stay_before_those_of_parts(
     never = msgspec.structs.replace(
         operation(4, 1, AHEAD_US), sent_us=None, done_us=None, steps=(), attempts=(), outcome=Outcome.NOT_SENT
     )
-    own = [a.operation(n) for n in range(1, 6)]
+    own = [*(a.operation(n) for n in range(1, 5)), msgspec.structs.replace(never, id=5)]
     theirs = part(tmp_path, 1, operation(1, 1, AHEAD_US), operation(2, 1, AHEAD_US + 9_000), unknown, never)
+    idle = part(tmp_path, 2, msgspec.structs.replace(never, id=2 * IDS_EACH))
     writer = recorder(tmp_path)
     for one in (a.opening(), *own, *readings(1)):
         writer.record(one)  # type: ignore[arg-type]
-    writer.take_in([theirs])
+    writer.take_in([theirs, idle])
     writer.close(Closing(t_us=3_000_000))
     assert writer.failure is None
     found = history.read(tmp_path).operations
-    assert found[:5] == tuple(own)
-    assert [one.id - IDS_EACH for one in found[5:]] == [1, 2, 3, 4]
-    assert [len(one.steps) for one in found[5:]] == [1, 1, 1, 0]
+    assert [one.id for one in found[:5]] == [1, 2, 3, 4, 5]
+    assert found[:4] == tuple(own[:4])
+    assert [one.id - IDS_EACH for one in found[5:]] == [1, 2, 3, 4, IDS_EACH]
+    assert [len(one.steps) for one in found[4:]] == [0, 1, 1, 1, 0, 0]
     assert (found[7].done_us, found[8].sent_us) == (None, None)
     assert not theirs.folder.exists(), "what was taken in is kept once"
 
@@ -207,27 +213,48 @@ def test_a_part_that_breaks_while_it_is_copied_leaves_the_lines(tmp_path: Path) 
     assert not any(one == COMPRESSED or one.endswith(HALF) for one in left)
 
 
-@pytest.mark.parametrize("more", [True, False], ids=["one more", "another order"])
-def test_a_part_with_other_columns_is_refused(tmp_path: Path, more: bool) -> None:
+@pytest.mark.parametrize(
+    ("otherwise", "says"),
+    [
+        (lambda table: table.append_column("more", table["n"]), "expected the columns that this version"),
+        (lambda table: table.select(table.column_names[::-1]), "expected the columns that this version"),
+        (lambda table: table.drop_columns("n"), "it lacks n: use the kit's version"),
+    ],
+    ids=["one more", "another order", "one less"],
+)
+def test_a_part_with_other_columns_is_refused(
+    tmp_path: Path, otherwise: Callable[[pa.Table], pa.Table], says: str
+) -> None:
     """They would lie where the whole has others."""
     theirs = part(tmp_path, 1, operation(1, 1, AHEAD_US))
-    table = pq.read_table(theirs.folder / TABLES[2])
-    names = table.column_names
-    changed = table.append_column("more", table["n"]) if more else table.select(names[::-1])
-    pq.write_table(changed, theirs.folder / TABLES[2], compression="zstd")
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "whole" / PLAIN).write_bytes(b"")
-    with pytest.raises(ValueError, match=f"{TABLES[2]}: expected the columns that this version"):
-        close_files(tmp_path / "whole", [theirs])
+    written_anew(theirs, TABLES[2], otherwise)
+    with pytest.raises(ValueError, match=f"worker-1/{TABLES[2]}: {says}"):
+        close_files(nothing_yet(tmp_path), [theirs])
     assert [one.name for one in (tmp_path / "whole").iterdir() if one.name.endswith(HALF)] == []
+
+
+def written_anew(one: history.Part, name: str, otherwise: Callable[[pa.Table], pa.Table]) -> None:
+    """A table of a part, as the kit would not pack it."""
+    changed = otherwise(pq.read_table(one.folder / name))
+    pq.write_table(changed, one.folder / name, compression="zstd", compression_level=9)
+
+
+def nothing_yet(folder: Path) -> Path:
+    """A run that recorded nothing of its own."""
+    (folder / "whole").mkdir()
+    (folder / "whole" / PLAIN).write_bytes(b"")
+    return folder / "whole"
 
 
 def test_what_does_not_move_is_copied_as_it_lies(tmp_path: Path) -> None:
     """Every column but moments and `row`, to the byte; and of several groups and parts each has its own."""
     parts = [part(tmp_path, n, *(operation(k, n, AHEAD_US + 9_000 * k) for k in range(1, 6))) for n in (1, 2)]
+    for one, name in product(parts, TABLES):
+        written_anew(one, name, lambda table: table)
     theirs = [content for one in parts for content in columns_of(one.folder)]
-    merged(tmp_path, *parts)
-    kept = columns_of(tmp_path)
+    whole = nothing_yet(tmp_path)
+    close_files(whole, parts)
+    kept = columns_of(whole)
     assert [(path, packed) for path, packed in kept if not moves(path)] == sorted(
         (path, packed) for path, packed in theirs if not moves(path)
     )
