@@ -48,7 +48,7 @@ def main() -> int:
         sources = _sources(crew.source, given.code)
         mutants = [one for file, text in sources.items() for one in mutants_of(file, text)]
         chosen = sample([one for one in mutants if given.only in one.file], given.sample, given.seed)
-        equivalents = read_equivalents(FILE.read_text())
+        equivalents = read_equivalents(FILE.read_text(), given.code)
         state = state_of(crew.source, (given.code.partition("/")[0], "lab", "tests"))
         reach = _reach(crew, given, state, importers(sources))
         record = Record(given.out / "mutation.jsonl", state=state, keep_killed=given.again)

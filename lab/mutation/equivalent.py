@@ -33,9 +33,10 @@ class Equivalent:
         )
 
 
-def read_equivalents(text: str) -> tuple[Equivalent, ...]:
-    """All entries of the file's text."""
-    return tuple(Equivalent(**entry) for entry in tomllib.loads(text).get("equivalent", ()))
+def read_equivalents(text: str, folder: str = "") -> tuple[Equivalent, ...]:
+    """The entries of the file's text that are about this folder; empty: all."""
+    entries = (Equivalent(**entry) for entry in tomllib.loads(text).get("equivalent", ()))
+    return tuple(one for one in entries if one.file.startswith(folder))
 
 
 def why_equivalent(mutant: Mutant, equivalents: Iterable[Equivalent]) -> str | None:

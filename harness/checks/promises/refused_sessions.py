@@ -67,14 +67,14 @@ def judge_turned_away(timelines: Timelines) -> Counted:
 def _session_seen(timelines: Timelines, operation: Operation) -> Sight | None:
     """The request's own look at its session, where that worked; None: it could not be read, or was over."""
     step = next((one for one in operation.steps if one.does is StepKind.READ), None)
-    if step is None or step.outcome is not Outcome.ACKED or step.saw is None:
+    if step is None or step.saw is None:
         return None
     sent_us, done_us = seen_at(operation, step)
     state = state_of(step.saw, operation.session, operation.user)
     over_us = ends_us(step.saw)
     if state is not State.PRESENT or (over_us is not None and over_us <= done_us):
         return None
-    if any(one.certain and one.done_us < sent_us for one in _logouts(timelines, operation.session)):
+    if any(one.done_us < sent_us for one in _logouts(timelines, operation.session)):
         return None
     return Sight(
         state=state,
@@ -111,7 +111,7 @@ _DENYLIST = (REVOKED.prefix, CUT_OFF.prefix)
 def _forbids(operation: Operation, seen: Sight, forbidden: Forbidden) -> list[Step]:
     """Those because of which a denylist that this request asked may have had to refuse it. A limiter, which
     lets in whoever is slow, is none."""
-    if not any(one.does is not StepKind.READ and one.key.startswith(_DENYLIST) for one in operation.steps):
+    if not any(one.key.startswith(_DENYLIST) for one in operation.steps):
         return []
     of_token = forbidden.get(REVOKED.key(operation.session), ())
     of_user = (
@@ -138,7 +138,7 @@ def _logouts(timelines: Timelines, session: str) -> Sequence[StepEffect]:
 
 def _finding(timelines: Timelines, requests: list[tuple[Operation, Sight]]) -> Finding:
     first, seen = requests[0]
-    asked = next(one for one in first.steps if one.deciding and one.outcome is not Outcome.ACKED)
+    asked = next(one for one in first.steps if one.outcome is not Outcome.ACKED)
     timeline = Timeline(first.session, first.user, first.shard, first.key)
     operations = [operation for operation, _ in requests]
     number, when = number_and_time(timelines, operations)

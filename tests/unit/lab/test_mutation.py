@@ -181,6 +181,8 @@ def test_entry_that_fits_nothing_is_told() -> None:
     one = _mutant()
     text = f"[[equivalent]]\nfile='x.py'\nscope='f'\nbefore={one.before!r}\nafter={one.after!r}\nwhy='no reason'\n"
     (entry,) = read_equivalents(text)
+    assert read_equivalents(text, "x") == (entry,)
+    assert not read_equivalents(text, "y"), "of a folder that is not measured nothing is asked"
     assert why_equivalent(one, [entry]) == "no reason"
     assert not stale([entry], [one])
     assert stale([entry], []) == (entry,)

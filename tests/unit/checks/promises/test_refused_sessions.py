@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
+from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Counted
 from harness.checks.promises.refused_sessions import judge_turned_away
+from harness.model.told import TURNED_AWAY
 from harness.model.words import Cause
 from harness.objects.counter import ATTEMPTS
 from harness.objects.flag import CUT_OFF, REVOKED, Flag
@@ -18,6 +22,7 @@ from lab.past.store import Hash
 from lab.records import us
 from tests.unit.checks.stories.objects import FULL
 
+ANN = "00000001" * 4
 NOT_YET = "LOADING Redis is loading the dataset in memory"
 TOO_FEW = "NOREPLICAS Not enough good replicas to write."
 NO_SNAPSHOT = "MISCONF Redis is configured to save RDB snapshots"
@@ -49,6 +54,7 @@ def test_requests_of_one_session_are_one_finding(at: tuple[float, ...], says: st
     assert found.sentence.startswith(says)
     assert found.sentence.endswith("and the session could be read.")
     assert (found.observations, len(found.operations)) == (len(at), len(at))
+    assert (found.user, found.session) == ("ann", ANN)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +98,51 @@ def test_session_must_have_worked(at: float, outcome: str, found: int, undecided
     assert (len(counted.findings), counted.undecidable.get("refused-session", 0)) == (found, undecided)
 
 
+def test_look_counts_from_when_its_answered_attempt_was_sent() -> None:
+    """Whatever ended while the request was still waiting was over by then."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    tries = [(2.0, None, None), (3.0, 3.0005, 3.001)]
+    past.turned_away(ATTEMPTS, "ann", ann, 2.0, attempts=tries)
+    held: list[Hash] = []
+    past.act(2.1, lambda: held.append(past.stores["redis-1"].sessions[ann]))
+    past.logout(ann, 2.5)
+    past.act(2.6, lambda: past.stores["redis-1"].sessions.update({ann: held[0]}))
+    assert judge_turned_away(Timelines(past.history())) == Counted()
+
+
+def test_session_that_could_not_be_read_was_no_reason_to_let_in() -> None:
+    """Refused, or not looked at; also of whom a denylist would have refused."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(CUT_OFF, "ann", ann, 2.0)
+    past.turned_away(REVOKED, ann, ann, 3.0, outcome="rejected")
+    past.look(REVOKED, ann, ann, 4.0, outcome="rejected", told=TURNED_AWAY)
+    assert judge_turned_away(Timelines(past.history())) == Counted()
+
+
+def test_session_that_is_beyond_doubt_was_not_logged_out() -> None:
+    """The screen leaves only suspects; who was turned away is asked of the whole run."""
+    past = Past()
+    past.turned_away(ATTEMPTS, "ann", past.log_in("ann", 1.0), 3.0)
+    history = past.history()
+    suspects = replace(history, operations=(), audit=())
+    assert len(judge_turned_away(Timelines(suspects, facts_of(history))).findings) == 1
+
+
+def test_guard_that_is_named_is_the_one_that_did_not_answer() -> None:
+    """The denylist had answered; the ban was asked in vain."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(REVOKED, ann, ann, 2.0)
+    past.turned_away(CUT_OFF, "ann", ann, 3.0, error=FULL)
+    history = past.history()
+    log_in, look, request = history.operations
+    request = structs.replace(request, steps=(*look.steps, *request.steps))
+    (found,) = judge_turned_away(Timelines(replace(history, operations=(log_in, request)))).findings
+    assert "Redis did not answer EVAL (INCR PEXPIRE) (OOM" in found.sentence
+
+
 def test_what_is_sure_of_a_session_is_not_in_doubt_as_well() -> None:
     """Turned away twice: long before the logout, and during it."""
     counted = judged(2.0, 3.0, also=lambda past, ann: past.logout(ann, 2.9995, executed=3.1, took=0.2))
@@ -123,8 +174,10 @@ def test_what_was_read_must_be_a_session_of_this_user(fields: dict[str, str], fo
         (CUT_OFF, True, 2.0, "acked", ATTEMPTS, 1, 0),  # a limiter asks for no ban
         (CUT_OFF, True, 2.0, "unknown", REVOKED, 0, 1),
         (CUT_OFF, True, 2.0, "rejected", REVOKED, 1, 0),
+        (CUT_OFF, True, 2.999, "acked", REVOKED, 0, 1),  # answered at the moment at which the look was sent
         (CUT_OFF, True, 3.0, "acked", REVOKED, 0, 1),
-        (CUT_OFF, True, 3.1, "acked", REVOKED, 1, 0),
+        (CUT_OFF, True, 3.001, "acked", REVOKED, 0, 1),  # sent at the moment at which the look was answered
+        (CUT_OFF, True, 3.002, "acked", REVOKED, 1, 0),
         (REVOKED, False, 2.0, "acked", REVOKED, 0, 0),
         (REVOKED, False, 2.0, "unknown", REVOKED, 0, 1),
         (REVOKED, False, 2.0, "acked", CUT_OFF, 0, 0),
