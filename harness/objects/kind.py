@@ -10,7 +10,7 @@ happened explains what it would have left; only a certain one is a promise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -90,6 +90,17 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Many:
+    """What a count contradicts: it does not say which of the promises were broken."""
+
+    promises: Sequence[Change]
+    broken: int
+    """At least so many of them."""
+    says: str
+    """As of a breach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
     """A promise and the looks that contradict it."""
 
@@ -103,8 +114,8 @@ class Breach:
     """What was seen, for a sentence that begins with who saw it; `{it}` stands for the object."""
     cause: Cause | None = None
     """Where the model knows it: nothing that happened to a node explains it better."""
-    one_of_many: bool = False
-    """The promise is an example: some of those before it were broken, and nobody knows which."""
+    of_many: Callable[[Look], Many] | None = None
+    """Where the promise is an example, and what is said goes for the first look: what goes for any look."""
 
 
 class ObjectKind(Protocol):

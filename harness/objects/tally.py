@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,6 +33,7 @@ from harness.objects.kind import (
     Change,
     Command,
     Look,
+    Many,
     OneValue,
     Past,
     Reply,
@@ -78,29 +79,37 @@ class Tally(OneValue):
                 few.append(look)
             elif seen > possible.within(min(at_us, look.sent_us), look.done_us):
                 many.append(look)
-        return [*self._too_few(entries, few), *self._too_many(past, many)]
 
-    def _too_few(self, entries: Sequence[_Entry], looks: Sequence[Look]) -> Iterable[Breach]:
-        if looks:
-            first = looks[0]
-            held = [one for one in entries if one.put.certain and one.put.done_us < first.sent_us]
-            says = f"counted {_seen(first)[0]} of {{it}}, fewer than there certainly were"
-            promise = max(held, key=lambda one: one.put.sent_us).put
-            yield Breach(kind=self.drifted, promise=promise, looks=looks, says=says, one_of_many=True)
+        def too_few(look: Look) -> Many:
+            seen, _ = _seen(look)
+            held = [
+                one.put
+                for one in entries
+                if one.put.certain and one.put.done_us < look.sent_us and look.done_us < one.counts_until_us
+            ]
+            says = f"counted {seen} of {{it}}, fewer than there certainly were"
+            return Many(promises=held, broken=len(held) - seen, says=says)
 
-    def _too_many(self, past: Past, looks: Sequence[Look]) -> Iterable[Breach]:
+        def too_many(look: Look) -> Many:
+            seen, at_us = _seen(look)
+            known = [one for one in past.changes if one.certain and one.done_us < look.sent_us]
+            over = [one for one in known if one.does is StepKind.DROP or _ends_us(one) < look.sent_us]
+            most = possible.within(min(at_us, look.sent_us), look.done_us)
+            says = f"counted {seen} of {{it}}, more than there can have been"
+            return Many(promises=over or known, broken=seen - most, says=says)
+
+        return [*self._breach(few, too_few), *self._breach(many, too_many)]
+
+    def _breach(self, looks: Sequence[Look], of_many: Callable[[Look], Many]) -> Iterable[Breach]:
         if looks:
-            first = looks[0]
-            says = f"counted {_seen(first)[0]} of {{it}}, more than there can have been"
-            known = [one for one in past.changes if one.certain and one.done_us < first.sent_us]
-            over = [one for one in known if one.does is StepKind.DROP or _ends_us(one) < first.sent_us]
-            promise = max(over or known, key=lambda one: one.sent_us, default=None)
+            told = of_many(looks[0])
+            promise = max(told.promises, key=lambda one: one.sent_us, default=None)
             yield Breach(
                 kind=None if promise is None else self.drifted,
                 promise=promise,
                 looks=looks,
-                says=says,
-                one_of_many=True,
+                says=told.says,
+                of_many=of_many,
             )
 
 

@@ -10,7 +10,8 @@ Trap: nobody may have looked. A promise whose key the audit could not read is no
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
@@ -24,7 +25,7 @@ from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
 from harness.model.words import Cause, FindingSide
 from harness.objects import OBJECTS
-from harness.objects.kind import Breach
+from harness.objects.kind import Breach, Change, Look, Many
 
 
 def judge_objects(timelines: Timelines) -> Counted:
@@ -103,6 +104,8 @@ def _nobody_looked(timelines: Timelines, past: ObjectPast) -> bool:
 
 
 def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
+    if breach.of_many is not None:
+        breach = _exemplified(timelines, past, breach, breach.of_many)
     looks = [past.sights[one.n] for one in breach.looks]
     promise = None if breach.promise is None else past.effects[breach.promise.n]
     held = [one for one in looks if promise is None or not _out_of_date(timelines, promise, one)]
@@ -131,7 +134,33 @@ def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
         side=FindingSide.OPEN if kind is STALE_READ and _guards(breach) else None,
     )
     # When the broken one was acked is not known, so it says nothing about how long writes were lost.
-    return replace(found, t_us=None) if breach.one_of_many else found
+    return found if breach.of_many is None else replace(found, t_us=None)
+
+
+def _exemplified(
+    timelines: Timelines, past: ObjectPast, breach: Breach, of_many: Callable[[Look], Many]
+) -> Breach:
+    """The breach told by one promise: the latest of those whose loss has the cause that most of them have.
+    Where fewer have a cause than were lost, it is one without. Looks that show the past stand last, and
+    contradict only what another node was asked to keep."""
+    now = [
+        one for one in breach.looks if past.sights[one.n].entry or not _by_a_replica(timelines, past, one.n)
+    ]
+    then = [one for one in breach.looks if one not in now]
+    seen = past.sights[(now or then)[0].n]
+    many = of_many((now or then)[0])
+    by_cause: dict[Cause, list[Change]] = defaultdict(list)
+    for one in many.promises:
+        effect = past.effects[one.n]
+        if now or _out_of_date(timelines, effect, seen):
+            _, why = _named(timelines, past, breach, effect, seen, old=not now)
+            by_cause[why.cause].append(one)
+    unexplained = by_cause.pop(Cause.NOT_DETERMINED, [])
+    if unexplained and sum(map(len, by_cause.values())) < many.broken:
+        by_cause = {Cause.NOT_DETERMINED: unexplained}
+    most = max(by_cause.values(), key=len, default=many.promises)
+    promise = max(most, key=lambda one: one.sent_us, default=None)
+    return replace(breach, promise=promise, looks=[*now, *then], says=many.says)
 
 
 def _guards(breach: Breach) -> bool:

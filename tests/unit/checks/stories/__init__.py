@@ -290,6 +290,7 @@ BAD: dict[str, list[Story]] = {
     "count-drift": [
         objects.attempt_forgotten,
         objects.visits_lost,
+        objects.visits_lost_before_others,
         objects.visit_that_did_not_leave,
     ],
     "binding-bypassed": [objects.binding_bypassed],

@@ -437,6 +437,21 @@ def visits_lost() -> Past:
     return past
 
 
+def visits_lost_before_others() -> Past:
+    """Two came before the failover and are lost, one came after it."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    eve = past.log_in("eve", 1.2)
+    past.enter(ONLINE, "site", ann, 1.5)
+    past.cut_off("redis-2", 2.0)
+    past.enter(ONLINE, "site", eve, 3.0)
+    past.enter(ONLINE, "site", ann, 3.2)
+    past.fail_over("redis-2", 4.0)
+    past.enter(ONLINE, "site", past.log_in("bob", 5.0), 5.1)
+    past.tally(ONLINE, "site", ann, 6.0)
+    return past
+
+
 def visit_that_did_not_leave() -> Past:
     """It was taken out, and the next primary still counts it."""
     past = Past()
