@@ -47,6 +47,8 @@ class Finding:
     shard: int | None = None
     t_us: int | None = None
     """When the promise was made (the lost write was acked, the undone logout was acked, ...)."""
+    sent_us: int | None = None
+    """When the attempt that was acked had been sent: what was promised was carried out between the two."""
     seen_us: int | None = None
     """When it was first observed broken."""
     observations: int = 1

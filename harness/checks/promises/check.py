@@ -87,6 +87,7 @@ def finding(
         client_side="all" if about is None else about.client_side,
         shard=timeline.shard,
         t_us=int(promise.done_us) if acked and promise is not None else None,
+        sent_us=int(promise.sent_us) if acked and promise is not None else None,
         seen_us=None if seen is None else int(seen.done_us),
         observations=observations,
         waited=None if promise is None else _waited(promise),

@@ -134,7 +134,7 @@ def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
         side=FindingSide.OPEN if kind is STALE_READ and _guards(breach) else None,
     )
     # When the broken one was acked is not known, so it says nothing about how long writes were lost.
-    return found if breach.of_many is None else replace(found, t_us=None)
+    return found if breach.of_many is None else replace(found, t_us=None, sent_us=None)
 
 
 def _exemplified(

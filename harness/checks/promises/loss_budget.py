@@ -7,6 +7,10 @@ Nothing can be over a budget that does not exist: a fault without a bound (a flu
 acked on its shard while it can have taken that away; where a fault has no rule at all, what was lost is
 undecided. So is a write that is over a budget by less than this machine was late. Trap: that is about this
 write alone; the others of its shard, and those of other shards, are judged as if it had not been.
+
+Trap: an ack is read when somebody comes to it, and an application of somebody's own answers a page long
+after it stored something. A write was carried out at some moment between its sending and its ack, and is over
+a budget only if all of these moments are.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 from harness.checks.facts.causes import OR_RACE
 from harness.checks.facts.host_lateness import lateness_between
@@ -50,6 +54,27 @@ OVER_BUDGET = FindingKind(
     traits=(FindingTrait.TIMED,),
     limit=Limit.LOSS_BUDGET,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedOut:
+    """When a lost write was carried out at the earliest and at the latest, in seconds after the first fault's
+    effect, and which node acked it."""
+
+    from_s: float
+    by_s: float
+    node: str | None
+
+    @classmethod
+    def of(cls, lost: Finding, facts: Facts) -> Self:
+        assert lost.t_us is not None  # `_by_shard` leaves those without out
+        zero_us, apart_us = facts.landmarks.zero_us, facts.history.clocks_apart_us
+        sent_us = lost.t_us if lost.sent_us is None else lost.sent_us
+        return cls(
+            from_s=(sent_us - apart_us - zero_us) / 1e6,
+            by_s=(lost.t_us + apart_us - zero_us) / 1e6,
+            node=lost.node,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +133,8 @@ def judge_budget(facts: Facts, losses: Iterable[Finding]) -> Counted:
     """Lost writes that no fault's budget covers at the time of their ack; undecided where nobody knows what
     a fault may cost, or whether it was the fault.
 
-    One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
-    its earliest, which is as much before as the load engine's loop was late at worst, and its clock is off.
+    One finding per shard. The effect counts at its latest, and the write at each moment at which it may have
+    been carried out, with as much more as the load engine's clock is off.
     """
     counted = Counted()
     unruled = {step.number for step in facts.history.plan.scenario.faults if step.kind not in RULES}
@@ -150,43 +175,36 @@ def _by_shard(facts: Facts, losses: Iterable[Finding]) -> dict[int | None, list[
 
 def _over(facts: Facts, losses: Iterable[Finding], budgets: Sequence[LossBudget]) -> list[Over]:
     """Those of a shard that none of its budgets covers."""
-    zero_us, error_s = facts.landmarks.zero_us, _error_s(facts)
     at_all = lateness_between(facts, NEVER, FOREVER).of_nodes
     most_s = at_all.most_s  # of many writes, few are near enough to ask for more
     found = []
     for lost in losses:
-        t_s = ((lost.t_us or 0) - zero_us) / 1e6
-        by_s, _ = _nearest(t_s, lost.node, budgets, error_s)
+        write = CarriedOut.of(lost, facts)
+        by_s, _ = _nearest(write, budgets)
         if by_s > 0:
             near = budgets if by_s < most_s else ()
-            excused = (_excuse(facts, t_s, lost.node, one, error_s) for one in near)
+            excused = (_excuse(facts, write, one) for one in near)
             found.append(Over(lost=lost, by_s=by_s, excuse=next(filter(None, excused), "")))
     return found
 
 
-def _excuse(facts: Facts, t_s: float, node: str | None, budget: LossBudget, error_s: float) -> str:
-    """A machine that is late meanwhile stretches what a timer measures, and passes on late what was acked in
-    time: an application of somebody's own answers when it comes to it. It does nothing to what the successor
-    had by its offsets, or to what no fault may cost at any time."""
-    by_s = _outside_s(t_s, node, budget, error_s)
+def _excuse(facts: Facts, write: CarriedOut, budget: LossBudget) -> str:
+    """A machine that is late meanwhile stretches what a timer measures. It does nothing to a moment of the
+    run, to what the successor had by its offsets, or to what no fault may cost at any time."""
+    by_s = _outside_s(write, budget)
     if by_s == float("inf"):
         return ""
-    if budget.from_s is not None and t_s < budget.from_s:
-        timer_s, begin_s, end_s = budget.from_timer_s, t_s, budget.from_s + budget.from_timer_s
-        if not timer_s:
-            return ""
+    if budget.from_s is not None and write.by_s < budget.from_s:
+        timer_s, begin_s, end_s = budget.from_timer_s, write.by_s, budget.from_s + budget.from_timer_s
     else:
         assert budget.until_s is not None  # else it would cover this write
-        timer_s, begin_s, end_s = budget.until_timer_s, budget.until_s - budget.until_timer_s, t_s
+        timer_s, begin_s, end_s = budget.until_timer_s, budget.until_s - budget.until_timer_s, write.from_s
+    if not timer_s:
+        return ""
     zero_us = facts.landmarks.zero_us
     machine = lateness_between(facts, zero_us + begin_s * 1e6, zero_us + end_s * 1e6).of_nodes
     late = machine.explains(by_s, timer_s + by_s)
     return machine.said_of_excess(by_s, timer_s + by_s) if late else ""
-
-
-def _error_s(facts: Facts) -> float:
-    late_us = max((pair.loop_lag_us for pair in facts.history.clocks), default=0)
-    return (late_us + facts.history.clocks_apart_us) / 1e6
 
 
 def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) -> list[LossBudget]:
@@ -290,39 +308,37 @@ def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[Loss
             )
 
 
-def _nearest(
-    t_s: float, node: str | None, budgets: Iterable[LossBudget], error_s: float
-) -> tuple[float, LossBudget | None]:
-    """How far outside of every budget an ack of a node lies, in seconds, 0: within one; and the budget that
-    it is nearest to. None: there is no budget."""
-    outside = ((_outside_s(t_s, node, one, error_s), one) for one in budgets)
+def _nearest(write: CarriedOut, budgets: Iterable[LossBudget]) -> tuple[float, LossBudget | None]:
+    """How far outside of every budget a write lies, in seconds, 0: within one; and the budget that it is
+    nearest to. None: there is no budget."""
+    outside = ((_outside_s(write, one), one) for one in budgets)
     return min(outside, key=lambda pair: pair[0], default=(float("inf"), None))
 
 
-def _outside_s(t_s: float, node: str | None, budget: LossBudget, error_s: float) -> float:
-    if budget.costs_nothing or _of_successor(t_s, node, budget, error_s):
+def _outside_s(write: CarriedOut, budget: LossBudget) -> float:
+    if budget.costs_nothing or _of_successor(write, budget):
         return float("inf")
-    before_s = 0.0 if budget.from_s is None else budget.from_s - t_s
-    after_s = 0.0 if budget.until_s is None else t_s - error_s - budget.until_s
+    before_s = 0.0 if budget.from_s is None else budget.from_s - write.by_s
+    after_s = 0.0 if budget.until_s is None else write.from_s - budget.until_s
     return max(0.0, before_s, after_s)
 
 
-def _of_successor(t_s: float, node: str | None, budget: LossBudget, error_s: float) -> bool:
-    """Whether it was acked by who had taken over by then, at the earliest that it may have been."""
-    if node is None or budget.succeeded_s is None:
+def _of_successor(write: CarriedOut, budget: LossBudget) -> bool:
+    """Whether it was carried out by who had taken over by then."""
+    if write.node is None or budget.succeeded_s is None:
         return False
-    return node == budget.successor and t_s - error_s > budget.succeeded_s
+    return write.node == budget.successor and write.from_s > budget.succeeded_s
 
 
 def _finding(worst: Finding, count: int, budgets: Sequence[LossBudget], facts: Facts) -> Finding:
-    error_s, t_s = _error_s(facts), ((worst.t_us or 0) - facts.landmarks.zero_us) / 1e6
+    write, t_s = CarriedOut.of(worst, facts), ((worst.t_us or 0) - facts.landmarks.zero_us) / 1e6
     when = f"{seconds_text(abs(t_s))} {'after' if t_s >= 0 else 'before'} the first fault's effect"
-    _, nearest = _nearest(t_s, worst.node, budgets, error_s)
+    _, nearest = _nearest(write, budgets)
     if nearest is None:
         allowed = "and no fault hit that shard"
     elif nearest.costs_nothing:
         allowed = f"and {_said(nearest)} may cost nothing: {nearest.derivation}"
-    elif _of_successor(t_s, worst.node, nearest, error_s):
+    elif _of_successor(write, nearest):
         allowed = f"by {worst.node}, which had taken over: {_said(nearest)} cannot have cost that"
     else:
         edges = f"{_at(nearest.from_s, 'the beginning')} to {_at(nearest.until_s, 'the end')}"
@@ -334,7 +350,7 @@ def _finding(worst: Finding, count: int, budgets: Sequence[LossBudget], facts: F
         side=OVER_BUDGET.side,
         sentence=(
             f"On shard {worst.shard} {writes} acked beyond the loss budget, the worst {when}, {allowed}; "
-            f"measured to {seconds_text(error_s)}."
+            f"measured to {seconds_text(write.by_s - write.from_s)}."
         ),
         operations=worst.operations[:1],
         observations=count,
