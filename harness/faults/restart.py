@@ -20,7 +20,7 @@ from harness.faults.first_answer import awaited
 from harness.faults.last_answer import watched
 from harness.faults.moment import noted
 from harness.model.inventory import Inventory
-from harness.model.persistence import keys_back
+from harness.model.persistence import LOG, keys_back, persistence
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Needed, Option, OptionType, OptionValue
 from harness.model.seams import Changeable, Effect, FaultScene, Machine, Movable
@@ -225,16 +225,17 @@ def _data(node: str, connection: Connection, *, empty: bool, scene: FaultScene) 
     """
     if scene.plan.node(node).role is NodeRole.SENTINEL:
         return "a sentinel"
-    persistence = _loaded(node, connection)
+    loading = _loaded(node, connection)
     keys = info.keys(connection.info("keyspace"))
-    read = persistence.get("rdb_last_load_keys_loaded")
+    read = loading.get("rdb_last_load_keys_loaded")
     loaded = 0 if read is None else int(read)
     role = info.role(connection.info("replication"))
     if empty and loaded and role is NodeRole.PRIMARY:
         raise NoEffect(f"{node} had to start empty, but read {loaded} keys from disk")
-    kept = "on" if persistence.get("aof_enabled") == "1" else "off"
+    kept = "on" if loading.get("aof_enabled") == "1" else "off"
     wiped = "directory wiped, " if empty else ""
-    back = keys_back(scene.plan.node(node), keys, None if read is None else loaded)
+    logs = persistence(scene.plan.node(node)) == LOG
+    back = keys_back(keys, None if read is None else loaded, from_log=logs)
     return f"{wiped}came back with {back} keys, append-only file {kept}"
 
 

@@ -38,7 +38,7 @@ def waits_in_memory(node: NodePlan) -> bool:
     return persistence(node) == LOG and setting(node, "appendfsync", "everysec") != "always"
 
 
-def keys_back(node: NodePlan, keys: int, keys_read: int | None) -> int:
-    """What a process came back with: what it read from its snapshot, where it says so (from Redis 7.0 on;
-    it counts nothing of an append-only file), else its keys once it had loaded."""
-    return keys if keys_read is None or persistence(node) == LOG else keys_read
+def keys_back(keys: int, keys_read: int | None, *, from_log: bool) -> int:
+    """What a process came back with: what it read from its snapshot, where it says so (from Redis 7.0 on; it
+    counts nothing of an append-only file), else its keys once it had loaded."""
+    return keys if keys_read is None or from_log else keys_read

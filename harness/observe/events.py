@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.model.persistence import keys_back
+from harness.model.persistence import LOG, keys_back, persistence
 from harness.model.records import Event, NodeSample
 from harness.model.words import ANNOUNCED, NodeRole
 from harness.observe.context import ObserverContext
@@ -65,7 +65,8 @@ class RoleWatch:
             if name == "promoted":
                 self._leads[self._context.shard(seen.node)] = seen.node
         if seen.error is None and (booted := self._booted.pop(seen.node, None)) is not None:
-            keys = keys_back(self._context.plan.node(seen.node), seen.keys, seen.keys_read)
+            logs = persistence(self._context.plan.node(seen.node)) == LOG
+            keys = keys_back(seen.keys, seen.keys_read, from_log=logs)
             said = f"a new process, which started with {keys} keys"
             _tell(self._context, "rebooted", seen.node, seen.node, booted, said)
 

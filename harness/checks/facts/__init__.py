@@ -4,6 +4,7 @@ step_effects       what one step may have done to a session, and what one look s
 shards             which shard each node belonged to, at every moment
 promotions         which node became primary of which shard, and when
 struck             whom a fault struck
+settings           which settings a node had at a moment, whatever faults changed
 restarts           which nodes came back as another process, with how much of their data
 offsets            where in the stream of replication a write lies
 discarded          what of an old primary's writes its successor never had

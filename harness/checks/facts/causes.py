@@ -19,7 +19,6 @@ from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, State, StepEffect, nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
-from harness.model.persistence import LOG, persistence
 from harness.model.records import Operation
 from harness.model.times import FOREVER
 from harness.model.words import FROM_MEMORY, Cause, NodeRole, StepKind
@@ -115,7 +114,7 @@ def carried_over(timelines: Timelines, effect: StepEffect, shard: int) -> bool:
         if (
             effect.sent_us <= one.by_us
             and timelines.ownership.owner_at(shard, one.by_us) == one.node
-            and (one.cause is not None or persistence(timelines.plan.node(one.node)) != LOG)
+            and (one.cause is not None or not one.from_log)
         ):
             return False
     heir, _ = _left_behind_by(timelines, effect, by, timelines.facts.landmarks.end_us)

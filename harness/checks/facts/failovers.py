@@ -226,7 +226,7 @@ def _given_up(facts: Facts, trigger: Trigger, by_us: float) -> str:
         for event in facts.history.events
         if trigger.covers(event.t_us) and event.t_us <= by_us and _concerns(facts, event, trigger)
     ]
-    word = aborted(heard, facts.history.plan)
+    word = aborted(heard, facts)
     if word is None:
         return ""
     return f"aborted: {word.text}" if trigger.taken is None else f"aborted before: {word.text}"

@@ -19,7 +19,6 @@ from harness.checks.facts.promotions import CLEARED, SUSPECTED
 from harness.model.credentials import has_own
 from harness.model.directives import used
 from harness.model.history import History
-from harness.model.plan import Plan
 from harness.model.records import Event
 from harness.model.words import Cause
 
@@ -64,19 +63,21 @@ class LastWord:
         return f"{self.text} ({self.event.source}: {self.event.name})"
 
 
-def aborted(events: Iterable[Event], plan: Plan) -> LastWord | None:
+def aborted(events: Iterable[Event], facts: Facts) -> LastWord | None:
     """The last of these at which Sentinel gave a failover up, or stood still."""
     word = _given_up(events)
-    renamed = renamed_for_sentinels(plan)
-    if word is None or word.cause is not Cause.NOT_PROMOTED_IN_TIME or not renamed:
+    if word is None or word.event is None or word.cause is not Cause.NOT_PROMOTED_IN_TIME:
+        return word
+    if not (renamed := renamed_for_sentinels(facts, word.event.t_us)):
         return word
     names = " and ".join(renamed)
     text = f"the chosen replica does not know {names}, which is renamed there"
     return replace(word, cause=Cause.COMMAND_RENAMED, text=text)
 
 
-def renamed_for_sentinels(plan: Plan) -> list[str]:
-    """Commands that sentinels send under a name that data nodes do not know, by their configuration."""
+def renamed_for_sentinels(facts: Facts, t_us: float) -> list[str]:
+    """Commands that sentinels sent then under a name that data nodes did not know, by their configuration."""
+    plan = facts.history.plan
     told = {
         one.arguments[-2].lower(): one.arguments[-1]
         for sentinel in plan.sentinels()
@@ -87,7 +88,7 @@ def renamed_for_sentinels(plan: Plan) -> list[str]:
         {
             one.arguments[0].upper()
             for node in plan.data_nodes()
-            for one in used(node.directives)
+            for one in used(facts.settings.at(node.name, t_us).directives)
             if one.name == "rename-command"
             and one.arguments[0].lower() in SENT_BY_SENTINELS
             and told.get(one.arguments[0].lower()) != one.arguments[-1]
@@ -102,7 +103,7 @@ def refused_login(facts: Facts) -> LastWord | None:
     if not said:
         return None
     event = said[-1]
-    node = plan.node(event.node or "")
+    node = facts.settings.at(event.node or "", event.t_us)
     missing = has_own(plan.data_nodes()) and not any(
         one.name in {"masterauth", "primaryauth"} for one in used(node.directives)
     )
@@ -152,14 +153,15 @@ def last_word(facts: Facts, shard: int, begin_us: float, until_us: float) -> Las
     agreed = any(event.name == "agreed" and event.node == node for event in heard)
     if history.plan.inventory.clustered:
         return _of_cluster(history, heard, suspecting, agreed=agreed, node=node)
-    return _of_sentinels(history, heard, suspecting, agreed=agreed, node=node)
+    return _of_sentinels(facts, heard, suspecting, agreed=agreed, node=node)
 
 
 def _of_sentinels(
-    history: History, heard: list[Event], suspecting: set[str], *, agreed: bool, node: str | None
+    facts: Facts, heard: list[Event], suspecting: set[str], *, agreed: bool, node: str | None
 ) -> LastWord:
-    if (word := aborted(heard, history.plan)) is not None:
+    if (word := aborted(heard, facts)) is not None:
         return word
+    history = facts.history
     quorum, voters = history.plan.scenario.deployment.topology.effective_quorum, history.plan.sentinels()
     if not voters:
         return LastWord(cause=Cause.NO_QUORUM, text="no sentinel monitors it")

@@ -26,6 +26,7 @@ class Facts:
         self.traffic: Traffic = traffic_of(history)
         self.shards = Shards(history)
         self.ownership = Ownership(history, self.shards)
+        self.settings = self.ownership.settings
         self.landmarks: Landmarks = find_landmarks(history, self.ownership)
         self.connections: dict[int, Connection] = {one.id: one for one in history.connections}
         self.request_ends = RequestEnds(history, self.ownership)

@@ -18,6 +18,7 @@ from itertools import pairwise
 from harness.checks.facts.offsets import Offsets
 from harness.checks.facts.promotions import BEFORE, Owner, find_owners
 from harness.checks.facts.restarts import find_restarts
+from harness.checks.facts.settings import Settings
 from harness.checks.facts.shards import Shards
 from harness.checks.facts.struck import ENDING
 from harness.model.history import History
@@ -62,7 +63,8 @@ class Ownership:
                 self._samples[sample.node].append(sample)
         self.offsets = Offsets(self._samples)
         self.owners = find_owners(history, self.shards, self._samples)
-        self.restarts = find_restarts(history, self._samples)
+        self.settings = Settings(history, self._samples)
+        self.restarts = find_restarts(history, self._samples, self.settings)
         self.flushes = _flushes(history, self.shards)
         self.reborn = self._find_reborn()
         self.evicted_at = {

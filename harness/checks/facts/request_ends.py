@@ -29,7 +29,7 @@ class RequestEnds:
             one.connection: one.closed_us for one in history.unanswered if one.closed_us is not None
         }
         self._unproved = [one for one in history.unanswered if one.closed_us is None]
-        self._following = {} if history.incomplete or _writable(history) else _following(history)
+        self._following = {} if history.incomplete or _writable(history, ownership) else _following(history)
 
     def over_us(self, connection: int | None, sent_us: float) -> float:
         """When an unanswered attempt that was sent then could no longer be executed; `FOREVER`: open."""
@@ -69,13 +69,14 @@ def told_open(request_ends: RequestEnds) -> str:
     return f"{attempts} got no reply and may have executed at any time before the run ended: {still[0][1]}"
 
 
-def _writable(history: History) -> bool:
+def _writable(history: History, ownership: Ownership) -> bool:
+    """Whether a replica may have taken writes: the deployment says so, or a fault did."""
     topology = history.plan.scenario.deployment.topology
     return any(
-        setting(settings, name, "").lower() == "no"
-        for settings in (topology.redis, topology.replica, topology.primary)
+        setting(said, name, "").lower() == "no"
+        for said in (topology.redis, topology.replica, topology.primary)
         for name in WRITABLE_REPLICAS
-    )
+    ) or ownership.settings.ever(lambda node: node.setting(WRITABLE_REPLICAS[0], "").lower() == "no")
 
 
 def _following(history: History) -> dict[tuple[str, str], float]:

@@ -7,6 +7,9 @@ first look at which it had loaded everything.
 
 Trap: an append-only file that is synced each second lacks what was confirmed while a sync was under way.
 
+Trap: a process reads what its file says, which is not always what the one before it had stored last: somebody
+may have switched its append-only file off while it ran, or changed the file since.
+
 Trap: at that look users may have logged in again already, and a process that is still loading shows
 fewer keys than it will have. Neither says what came back.
 """
@@ -18,9 +21,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from harness.checks.facts.promotions import BEFORE
+from harness.checks.facts.settings import Settings
 from harness.checks.facts.struck import ENDING, full_since_us, targets_of
 from harness.model.history import History
-from harness.model.inventory import NodePlan
 from harness.model.persistence import (
     HELD_BACK_S,
     LOG,
@@ -31,6 +34,7 @@ from harness.model.persistence import (
     waits_in_memory,
 )
 from harness.model.records import NodeSample
+from harness.model.times import FOREVER
 from harness.model.words import Cause, Trait
 
 EMPTIED = 0.5
@@ -55,22 +59,24 @@ class Restart:
     """What of the old data's loss this restart explains; None: nothing."""
     since_us: float = BEFORE
     """What was confirmed before this moment, it explains no loss of."""
+    from_log: bool = False
+    """It read an append-only file: but for what `cause` explains, it has what the old process had."""
 
     @property
     def why(self) -> str:
         return f"{self.node} came back with {self.has} of {self.had} keys"
 
 
-def find_restarts(history: History, samples: Mapping[str, Sequence[NodeSample]]) -> tuple[Restart, ...]:
+def find_restarts(
+    history: History, samples: Mapping[str, Sequence[NodeSample]], settings: Settings
+) -> tuple[Restart, ...]:
     """Of data nodes, in their order."""
     answered = {(one.node, one.run_id): one.opened_us for one in reversed(history.connections) if one.run_id}
     found: list[Restart] = []
     for node, mine in samples.items():
         changes = list(_changes(mine))
         struck = _Struck.of(node, history, changes)
-        found += [
-            _restart(history.plan.node(node), before, lives, answered, struck) for before, lives in changes
-        ]
+        found += [_restart(before, lives, answered, struck, settings) for before, lives in changes]
     return tuple(sorted(found, key=lambda one: one.by_us))
 
 
@@ -89,28 +95,37 @@ def _changes(samples: Sequence[NodeSample]) -> Iterator[tuple[NodeSample, list[N
 
 
 def _restart(
-    node: NodePlan,
     before: NodeSample,
     lives: Sequence[NodeSample],
     answered: Mapping[tuple[str, str], int],
     struck: _Struck,
+    settings: Settings,
 ) -> Restart:
-    first = lives[0]
-    first_us = answered.get((node.name, first.run_id), first.done_us)
+    node, first = before.node, lives[0]
+    first_us = answered.get((node, first.run_id), first.done_us)
     loaded = next((one for one in lives if one.error is None), lives[-1])
-    kept = persistence(node)
-    read = None if kept == LOG else loaded.keys_read
-    has = keys_back(node, loaded.keys, loaded.keys_read)
-    cause, since_us = _cause(kept, read, has, before.keys), BEFORE
+    old, reads = settings.at(node, first.done_us), persistence(settings.file_at(node, first.done_us))
+    logged_us = _logged_until_us(node, first.done_us, settings)
+    from_log = reads == LOG and logged_us > BEFORE
+    read = None if from_log else loaded.keys_read
+    has = keys_back(loaded.keys, loaded.keys_read, from_log=from_log)
+    cause: Cause | None
+    since_us = BEFORE
+    if from_log and logged_us < FOREVER and has:
+        cause, since_us = Cause.NOT_ON_DISK, logged_us
+    elif reads == LOG and not from_log:
+        cause = Cause.RESTARTED_EMPTY
+    else:
+        cause = _cause(reads, read, has, before.keys)
     full_us = struck.full_since_us(before)
     if cause is None and struck.powerless(before, first):
         cause = Cause.NOT_ON_DISK
-    elif cause is None and holds_back(node) and struck.unwarned(before, first):
+    elif cause is None and from_log and holds_back(old) and struck.unwarned(before, first):
         cause, since_us = Cause.NOT_ON_DISK, before.sent_us - HELD_BACK_S * 1e6
-    if full_us is not None and waits_in_memory(node) and (cause is None or since_us > BEFORE):
+    if full_us is not None and from_log and waits_in_memory(old) and (cause is None or since_us > BEFORE):
         cause, since_us = Cause.NOT_ON_DISK, min(before.sent_us, full_us) - HELD_BACK_S * 1e6
     return Restart(
-        node=node.name,
+        node=node,
         run_id=first.run_id,
         from_us=before.sent_us,
         by_us=first_us if before.done_us < first_us < first.done_us else first.done_us,
@@ -118,7 +133,16 @@ def _restart(
         has=has,
         cause=cause,
         since_us=since_us,
+        from_log=from_log,
     )
+
+
+def _logged_until_us(node: str, t_us: float, settings: Settings) -> float:
+    """Until when the process that ran just before this moment, or one before it, wrote an append-only file;
+    `FOREVER`: to its end; `BEFORE`: none did."""
+    if persistence(settings.at(node, t_us)) == LOG:
+        return FOREVER
+    return settings.since_us(node, t_us, lambda one: persistence(one) != LOG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +192,8 @@ class _Struck:
         )
 
 
-def _cause(kept: str, read: int | None, has: int, had: int) -> Cause | None:
+def _cause(reads: str, read: int | None, has: int, had: int) -> Cause | None:
     empty = has < EMPTIED * had if read is None else read == 0
     if empty:
         return Cause.RESTARTED_EMPTY
-    return Cause.OLDER_SNAPSHOT if read is not None or kept == SNAPSHOT else None
+    return Cause.OLDER_SNAPSHOT if read is not None or reads == SNAPSHOT else None

@@ -24,7 +24,7 @@ from harness.checks.facts.causes import OR_RACE
 from harness.checks.facts.host_lateness import lateness_between
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.promotions import Owner
-from harness.checks.facts.struck import as_started, targets_of
+from harness.checks.facts.struck import targets_of
 from harness.checks.promises.check import Counted
 from harness.checks.promises.loss_rules import (
     CLUSTER_SLACK_S,
@@ -33,6 +33,7 @@ from harness.checks.promises.loss_rules import (
     Allowed,
     Hit,
     copied_until_us,
+    node_timeout_s,
 )
 from harness.checks.wording import seconds_text
 from harness.model.finding_kind import BY_SHARD, WITNESSED, FindingKind, FindingTrait, Limit
@@ -110,15 +111,7 @@ def _loss_budgets(history: History) -> tuple[LossBudget, ...]:
         step = steps.get(event.fault or 0)
         if step is None:
             continue
-        hits = [
-            Hit(
-                facts=facts,
-                step=step,
-                event=event,
-                node=as_started(history.plan.node(name), history, event.t_us),
-            )
-            for name in targets_of(event, history)
-        ]
+        hits = [Hit.of(facts, step, event, name) for name in targets_of(event, history)]
         mine = _of_fault(step, event, hits, zero_us)
         found += mine
         if Trait.CAUSES_FAILOVER in step.traits:
@@ -286,10 +279,9 @@ def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[Loss
             if owner in explained or owner.node == before.node:
                 continue
             if facts.history.plan.inventory.clustered:
-                more_s = 1.5 * topology.node_timeout_s + CLUSTER_SLACK_S
-                derivation = (
-                    f"1.5 × cluster-node-timeout {topology.node_timeout_s:g} s + {CLUSTER_SLACK_S:g} s"
-                )
+                timeout_s = node_timeout_s(facts.settings.at(before.node, owner.by_us), topology)
+                more_s = 1.5 * timeout_s + CLUSTER_SLACK_S
+                derivation = f"1.5 × cluster-node-timeout {timeout_s:g} s + {CLUSTER_SLACK_S:g} s"
             else:
                 more_s = DEMOTED_WITHIN_S
                 derivation = f"{more_s:g} s until Sentinel has demoted {before.node}"

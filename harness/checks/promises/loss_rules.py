@@ -1,10 +1,10 @@
 """What each kind of fault may cost at most: an upper bound for lost acked writes, with its derivation.
 
 Asynchronous replication loses what was acked and not copied; how long that can go on follows from
-the topology's settings. `RULES` holds one rule per fault, a function from a `Hit` to what is
-`Allowed`: this arithmetic is each fault's own, and does not follow from its traits. Where nothing
-bounds a loss (a flush, an eviction, a restart without persistence) a rule says so. Whether a run
-lost more is asked in `loss_budget`.
+the nodes' settings, as they were at the time: faults change settings, too. `RULES` holds one rule per
+fault, a function from a `Hit` to what is `Allowed`: this arithmetic is each fault's own, and does not
+follow from its traits. Where nothing bounds a loss (a flush, an eviction, a restart without persistence)
+a rule says so. Whether a run lost more is asked in `loss_budget`.
 
 Trap: the bounds hold for the nodes' own timers; on a starved host these are late themselves.
 """
@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.ownership import Ownership
 from harness.checks.facts.promotions import BEFORE, CLEARED, NOTICED, PUBLISHED, SUSPECTED, Owner
 from harness.checks.facts.restarts import Restart
-from harness.checks.facts.struck import full_since_us, started_with, targets_of
+from harness.checks.facts.settings import Settings, directive_set
+from harness.checks.facts.struck import full_since_us, targets_of
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
-from harness.model.directive_table import TODAYS_SPELLING
 from harness.model.history import History
 from harness.model.inventory import NodePlan
 from harness.model.persistence import (
@@ -93,6 +94,12 @@ class Hit:
     step: FaultStep
     event: Event
     node: NodePlan
+    """With the settings that it had just before."""
+
+    @classmethod
+    def of(cls, facts: Facts, step: FaultStep, event: Event, node: str) -> Self:
+        had = facts.settings.at(node, event.t_us - event.error_us)
+        return cls(facts=facts, step=step, event=event, node=had)
 
     @property
     def history(self) -> History:
@@ -101,6 +108,17 @@ class Hit:
     @property
     def ownership(self) -> Ownership:
         return self.facts.ownership
+
+    @property
+    def settings(self) -> Settings:
+        return self.facts.settings
+
+    @property
+    def reads(self) -> NodePlan:
+        """The node as its next process was started."""
+        starts = Trait.STARTS_PROCESS in self.step.traits
+        started_us = self.event.t_us if starts else self.ended_us
+        return self.settings.file_at(self.node.name, self.event.t_us if started_us is None else started_us)
 
     @property
     def topology(self) -> TopologySpec:
@@ -312,7 +330,15 @@ class Hit:
 
     @property
     def node_timeout_s(self) -> float:
-        return float(self.setting("cluster-node-timeout", str(self.topology.node_timeout_s * 1000))) / 1000
+        """The longest that it had until it was there again, or had been replaced."""
+        taken, over_us = self.successor, self.over_us
+        until_us = over_us if taken is None else max(over_us, taken.by_us)
+        had = self.settings.between(self.node.name, self.since_us, until_us)
+        return max(node_timeout_s(one.node, self.topology) for one in had)
+
+
+def node_timeout_s(node: NodePlan, topology: TopologySpec) -> float:
+    return float(setting(node, "cluster-node-timeout", str(topology.node_timeout_s * 1000))) / 1000
 
 
 def copied_until_us(facts: Facts, primary: NodePlan, successor: Owner | None, before_us: float) -> int | None:
@@ -363,7 +389,7 @@ def _kept_since_us(facts: Facts, shown: NodeSample, successor: Owner) -> float |
         )
         if again:
             kept_us = FOREVER
-        elif persistence(facts.history.plan.node(one.node)) != LOG:
+        elif not one.from_log:
             return None
         elif one.cause is not None:
             if one.since_us == BEFORE:
@@ -411,6 +437,8 @@ def _behind(hit: Hit) -> Allowed:
 
 def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     """The same node serves again with what it had stored."""
+    if (otherwise := _of_another_file(hit)) is not None:
+        return otherwise
     name = hit.node.name
     kept = persistence(hit.node)
     if kept == LOG:
@@ -433,6 +461,19 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     return _of_any_age(_gone_us(hit), f"{name} has no persistence, so it comes back empty")
 
 
+def _of_another_file(hit: Hit) -> Allowed | None:
+    """What a node may cost that does not read what it had stored last; None: it reads that."""
+    name, stored, read = hit.node.name, persistence(hit.node), persistence(hit.reads)
+    if stored == read:
+        return None
+    off_us = hit.settings.since_us(name, hit.since_us, lambda one: persistence(one) != LOG)
+    if read != LOG or off_us == NEVER:
+        said = f"{name} was started with another persistence: it does not read what it had stored"
+        return _of_any_age(_gone_us(hit), said)
+    said = f"{name}'s append-only file was switched off, so it has nothing that was confirmed since"
+    return Allowed(said, bound_s=None, since_us=off_us, until_us=_gone_us(hit))
+
+
 def _in_file(hit: Hit) -> Allowed:
     return Allowed(
         f"{hit.node.name}'s append-only file survives the end of the process (not the loss of a machine)"
@@ -441,17 +482,30 @@ def _in_file(hit: Hit) -> Allowed:
 
 def _synced(hit: Hit) -> Allowed:
     """What stands for the append-only file under `kill` is the disk here."""
+    if hit.setting(_NOT_ON_REWRITE, "no") == "yes":
+        return _unsynced(hit, f"{_NOT_ON_REWRITE}: nothing is synced while a file is rewritten")
     sync = hit.setting("appendfsync", "everysec")
-    if hit.setting("no-appendfsync-on-rewrite", "no") == "yes":
-        said = "no-appendfsync-on-rewrite: nothing is synced while a file is rewritten"
-        return _of_any_age(_gone_us(hit), said)
     if sync == "always":
         return _in_file(hit)
     if sync == "no":
-        said = "appendfsync no: the kernel decides when something comes to the disk"
-        return _of_any_age(_gone_us(hit), said)
+        return _unsynced(hit, "appendfsync no: the kernel decides when something comes to the disk")
     said = f"{hit.node.name}'s append-only file was synced at most {SYNCED_S:g} s ago"
     return _last_writes(hit, SYNCED_S, SYNCED_USUALLY_S, f"appendfsync everysec: {said}")
+
+
+_NOT_ON_REWRITE = "no-appendfsync-on-rewrite"
+
+
+def _unsynced(hit: Hit, said: str) -> Allowed:
+    """However old it is, unless a fault had it so: before that it was synced, as it was set."""
+    since_us = hit.settings.since_us(hit.node.name, hit.since_us, _syncs_never)
+    if since_us == NEVER:
+        return _of_any_age(_gone_us(hit), said)
+    return Allowed(said, bound_s=None, since_us=since_us - SYNCED_S * 1e6, until_us=_gone_us(hit))
+
+
+def _syncs_never(node: NodePlan) -> bool:
+    return setting(node, _NOT_ON_REWRITE, "no") == "yes" or setting(node, "appendfsync", "everysec") == "no"
 
 
 def _gone_us(hit: Hit) -> float:
@@ -522,11 +576,8 @@ def _restarted(hit: Hit) -> Allowed:
     if hit.owned:
         if hit.step.options.get("data", "keep") == "empty":
             kept = _of_any_age(_gone_us(hit), f"{hit.node.name} came back empty on purpose")
-        elif _reads_otherwise(hit):
-            said = (
-                f"{hit.node.name} was started with another persistence: it does not read what it had stored"
-            )
-            kept = _of_any_age(_gone_us(hit), said)
+        elif (otherwise := _of_another_file(hit)) is not None:
+            kept = otherwise
         elif hit.was_down:
             kept = Allowed(f"{hit.node.name} was down: counted with what had ended it")
         else:
@@ -538,11 +589,6 @@ def _restarted(hit: Hit) -> Allowed:
         return _silent(hit, hit.since_us, hit.event.t_us)
     sent_there = _sent_there(hit, hit.since_us, hit.event.t_us, "its restart")
     return sent_there or Allowed(f"clients ask the sentinels, which no longer name {hit.node.name}")
-
-
-def _reads_otherwise(hit: Hit) -> bool:
-    """What it was started with says that it keeps its data in another way than it had."""
-    return persistence(started_with(hit.node, hit.step)) != persistence(hit.node)
 
 
 def _silent(hit: Hit, since_us: float, start_us: float) -> Allowed:
@@ -637,18 +683,31 @@ def _heard_in_cluster(hit: Hit, taken: Owner, what: str = "its late failover") -
 
 
 def _min_replicas(hit: Hit) -> Allowed | None:
-    """A primary cut off from all replicas refuses writes once their last report is too old."""
-    needed = hit.setting("min-replicas-to-write", hit.setting("min-slaves-to-write", "0"))
-    lag_s = float(hit.setting("min-replicas-max-lag", hit.setting("min-slaves-max-lag", "10")))
-    if needed == "0" or not lag_s:
+    """A primary cut off from all replicas refuses writes once their last report is too old. Where faults
+    changed what it asks for, that counts from when it asked for them again, and by the longest lag."""
+    start_us: float | None = None
+    longest_s = 0.0
+    for spell in hit.settings.between(hit.node.name, hit.since_us, hit.over_us):
+        lag_s = _max_lag_s(spell.node)
+        if lag_s is None:
+            start_us = None
+            continue
+        start_us = max(hit.event.t_us, spell.from_us) if start_us is None else start_us
+        longest_s = max(longest_s, lag_s)
+    if start_us is None:
         return None
-    return _after(
-        hit.event.t_us,
-        hit,
-        lag_s + MIN_REPLICAS_S + MIN_REPLICAS_SLACK_S,
-        lag_s + MIN_REPLICAS_USUALLY_S,
-        f"min-replicas-max-lag {lag_s:g} s + {MIN_REPLICAS_S:g} s + {MIN_REPLICAS_SLACK_S:g} s",
-    )
+    formula = f"min-replicas-max-lag {longest_s:g} s + {MIN_REPLICAS_S:g} s + {MIN_REPLICAS_SLACK_S:g} s"
+    begun_s = (start_us - hit.event.t_us) / 1e6
+    before = f"{seconds_text(begun_s)} until it asked for replicas again + " if begun_s else ""
+    more_s = longest_s + MIN_REPLICAS_S + MIN_REPLICAS_SLACK_S
+    return _after(start_us, hit, more_s, longest_s + MIN_REPLICAS_USUALLY_S, before + formula)
+
+
+def _max_lag_s(node: NodePlan) -> float | None:
+    """How old the last report of its replicas may be; None: it asks for none."""
+    needed = setting(node, "min-replicas-to-write", setting(node, "min-slaves-to-write", "0"))
+    lag_s = float(setting(node, "min-replicas-max-lag", setting(node, "min-slaves-max-lag", "10")))
+    return None if needed == "0" or not lag_s else lag_s
 
 
 def _isolated(hit: Hit) -> Allowed:
@@ -745,15 +804,14 @@ def _flushed(hit: Hit) -> Allowed:
 
 
 def _filled(hit: Hit) -> Allowed:
-    policy = hit.setting("maxmemory-policy", "noeviction")
-    if policy == "noeviction":
-        return Allowed("under noeviction writes are refused and no key is evicted")
-    return _evicting(hit, policy)
+    return _evicting(hit, hit.setting("maxmemory-policy", "noeviction"))
 
 
 def _evicting(hit: Hit, policy: str) -> Allowed:
     """Until the fault is over, or longer: the policy stays, and others fill the memory too. What nodes of
     another shard evict, or a cache of its own, are no sessions of this one."""
+    if policy == "noeviction":
+        return Allowed("under noeviction writes are refused and no key is evicted")
     evicted_us, counted, shards = hit.over_us, dict[str, int](), hit.facts.shards
     for sample in hit.history.samples:
         if sample.reachable and shards.of(sample.node, sample.done_us) == hit.shard:
@@ -769,43 +827,13 @@ def _buffered(hit: Hit) -> Allowed:
 
 
 def _set_anew(hit: Hit) -> Allowed:
-    directive, value = str(hit.step.options.get("directive")), str(hit.step.options.get("value"))
-    if _weakens(hit, directive, value):
-        ended_us = FOREVER if hit.restart is None else hit.restart.by_us
-        return Allowed(
-            f"{directive} of {hit.node.name} was {value}, and no longer what the deployment says",
-            bound_s=None,
-            since_us=hit.since_us,
-            until_us=min(hit.over_us, ended_us),
-        )
-    if directive not in {"maxmemory", "maxmemory-policy"}:
+    """A limit of memory may evict at once. Other settings take nothing away: where they bound what faults may
+    cost, the budgets of these faults go by what held at the time (see `facts.settings`)."""
+    told = directive_set(hit.step)
+    if told is None or told.name not in {"maxmemory", "maxmemory-policy"}:
         return _cut(hit)
-    policy = value if directive == "maxmemory-policy" else hit.setting("maxmemory-policy", "noeviction")
-    return _filled(hit) if policy == "noeviction" else _evicting(hit, policy)
-
-
-def _weakens(hit: Hit, directive: str, value: str) -> bool:
-    """Whether faults may cost more while this setting of the node has that value."""
-    name, value = TODAYS_SPELLING.get(directive.lower(), directive.lower()), value.lower()
-    match name:
-        case "appendonly":
-            return persistence(hit.node) == LOG and value == "no"
-        case "appendfsync":
-            before = hit.setting(name, "everysec")
-            return before in _SYNCS and value in _SYNCS and _SYNCS.index(value) > _SYNCS.index(before)
-        case "no-appendfsync-on-rewrite":
-            return value == "yes" and hit.setting(name, "no") != "yes"
-        case "min-replicas-to-write":
-            return value.isdecimal() and int(value) < int(hit.setting(name, "0"))
-        case "min-replicas-max-lag":
-            return value.isdecimal() and not 0 < int(value) <= int(hit.setting(name, "10"))
-        case "cluster-node-timeout":
-            return value.isdecimal() and int(value) > 1000 * hit.node_timeout_s
-    return False
-
-
-_SYNCS = ("always", "everysec", "no")
-"""The safest first."""
+    value = " ".join(told.arguments).lower()
+    return _evicting(hit, value) if told.name == "maxmemory-policy" else _filled(hit)
 
 
 def _kept_waiting(hit: Hit) -> Allowed:

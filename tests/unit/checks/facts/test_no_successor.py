@@ -234,6 +234,18 @@ def test_replica_that_cannot_log_in_is_why_nothing_recovers() -> None:
         assert word.text.endswith(": NOAUTH Auth.")
 
 
+@pytest.mark.parametrize(("at", "why"), [(39.0, "is refused"), (41.0, "it has no masterauth")])
+def test_replica_logs_in_with_what_it_had_then(at: float, why: str) -> None:
+    """A fault may have started it with a masterauth, before or after."""
+    past = Past()
+    past.settings = {"redis-1": {"requirepass": "own-secret-1"}}
+    past.fault(at, "redis-1: again", "restart", redis="masterauth own-secret-1")
+    past.event("cannot-log-in", 40.0, source="redis-1", node="redis-1", shard=1, detail="NOAUTH Auth.")
+    word = refused_login(facts_of(past.history()))
+    assert word is not None
+    assert why in word.text
+
+
 def test_primary_that_came_back_itself_needed_no_successor() -> None:
     """Whatever is still missing, it is not a failover."""
     past = Past()

@@ -257,6 +257,17 @@ def test_replica_that_takes_writes_ends_nothing() -> None:
                 assert over_s(found) == over, (part, name, value)
 
 
+def test_replica_that_a_fault_told_to_take_writes_ends_nothing() -> None:
+    """However short that was."""
+    for value, over in (("no", FOREVER), ("yes", 4.0)):
+        past = Past()
+        past.fault(2.0, "redis-2: set", "config set", directive="slave-read-only", value=value)
+        past.event("healed", 3.0, source="fault 1", fault=1, node="redis-2")
+        told = past.history()
+        samples = (sample(1, "primary"), sample(4, "replica", link_up=True))
+        assert over_s(request_ends(*samples, plan=told.plan, events=told.events)) == over
+
+
 def test_attempt_over_a_connection_that_nobody_knows_is_open() -> None:
     """Nothing can be proved of it."""
     found = request_ends(sample(1, "primary"), sample(5, "primary", run_id="two"))

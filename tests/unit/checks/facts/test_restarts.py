@@ -191,6 +191,91 @@ def test_without_power_all_that_was_not_synced_may_be_gone() -> None:
     assert restart(reborn(50, settings=ALWAYS)).cause is None
 
 
+def told(
+    *before: tuple[float, str], has: dict[str, str], keys: int, read: int | None = None, **how: str
+) -> Restart:
+    """redis-1 is told of its append-only file at these moments, and is restarted at 10 s."""
+    past = Past()
+    past.settings = {"redis-1": has}
+    for at, value in before:
+        past.fault(at, "redis-1: set", "config set", directive="appendonly", value=value)
+    past.fault(10.0, "redis-1: again", "restart", **how)
+    past.reborn.append((10.05, "redis-1", keys))
+    history = past.history()
+    samples = (
+        msgspec.structs.replace(one, keys_read=read if one.run_id.endswith("1") else None)
+        for one in history.samples
+    )
+    return restart(replace(history, samples=tuple(samples)))
+
+
+@pytest.mark.parametrize(
+    ("before", "has", "started", "found", "answer"),
+    [
+        # The file as it was when it was switched off, however few keys that are, and with whatever snapshots.
+        ([(5.0, "no")], ALWAYS, "", (80, None), (Cause.NOT_ON_DISK, 5.0, 80)),
+        ([(5.0, "no")], ALWAYS | SAVES, "", (20, 0), (Cause.NOT_ON_DISK, 5.0, 20)),
+        ([(5.0, "no")], LOGS, "", (0, None), (Cause.RESTARTED_EMPTY, None, 0)),
+        # Switched on again, and rewritten, or not yet.
+        ([(2.0, "no"), (4.0, "yes")], ALWAYS, "", (80, None), (None, None, 80)),
+        ([(2.0, "no"), (4.0, "yes")], LOGS, "", (80, None), (Cause.NOT_ON_DISK, 8.0, 80)),
+        ([(2.0, "no"), (6.0, "yes")], ALWAYS, "", (80, None), (Cause.NOT_ON_DISK, 2.0, 80)),
+        # There is no such file, although the node looks for one; or there is one, and it looks for none.
+        ([], SAVES, "appendonly yes", (90, 0), (Cause.RESTARTED_EMPTY, None, 0)),
+        ([], SAVES, "appendonly yes", (90, None), (Cause.RESTARTED_EMPTY, None, 90)),
+        ([], LOGS | SAVES, "appendonly no", (90, 40), (Cause.OLDER_SNAPSHOT, None, 40)),
+        ([], LOGS | SAVES, "appendonly no", (90, None), (Cause.OLDER_SNAPSHOT, None, 90)),
+        ([], LOGS, "appendonly no", (90, 0), (Cause.RESTARTED_EMPTY, None, 0)),
+        ([(5.0, "yes")], SAVES, "", (90, 40), (Cause.OLDER_SNAPSHOT, None, 40)),
+        # Switched on in time, and in the file too: nothing is missing.
+        ([(4.0, "yes")], SAVES | {"appendfsync": "always"}, "appendonly yes", (90, 0), (None, None, 90)),
+        ([(4.0, "yes")], SAVES, "appendonly yes", (90, 0), (Cause.NOT_ON_DISK, 8.0, 90)),
+    ],
+)
+def test_process_reads_what_its_file_says_and_finds_what_the_one_before_it_stored(
+    before: list[tuple[float, str]],
+    has: dict[str, str],
+    started: str,
+    found: tuple[int, int | None],
+    answer: tuple[Cause | None, float | None, int],
+) -> None:
+    """Which are two things, where somebody changed the setting of the process that ran, or the file."""
+    cause, since_s, back = answer
+    keys, read = found
+    one = told(*before, has=has, keys=keys, read=read, redis=started)
+    assert (one.cause, one.has) == (cause, back)
+    assert one.since_us == (float("-inf") if since_s is None else pytest.approx(us(since_s), abs=us(0.11)))
+
+
+def test_old_append_only_file_is_read_again() -> None:
+    """Two restarts: the first one is told to keep none, and the second one to keep one, which is there still."""
+    past = Past()
+    past.settings = {"redis-1": ALWAYS}
+    past.fault(5.0, "redis-1: again", "restart", redis="appendonly no\nsave 5 1")
+    past.fault(10.0, "redis-1: again", "restart", redis="appendonly yes")
+    past.reborn += [(5.2, "redis-1", 100), (10.2, "redis-1", 90)]
+    first, second = facts_of(past.history()).ownership.restarts
+    assert (first.cause, first.from_log) == (Cause.OLDER_SNAPSHOT, False)
+    assert (second.cause, second.from_log) == (Cause.NOT_ON_DISK, True)
+    assert second.since_us == first.from_us
+
+
+def test_loss_of_what_was_confirmed_while_the_file_was_switched_off_is_named() -> None:
+    """And nothing is said of what was confirmed before."""
+    past = Past()
+    past.settings = {"redis-1": ALWAYS}
+    ann, bob = past.log_in("ann", 1.0), past.log_in("bob", 1.5)
+    past.change(ann, 3.0, lost=True)
+    past.fault(5.0, "redis-1: set", "config set", directive="appendonly", value="no")
+    past.change(bob, 7.0)
+    past.fault(10.0, "redis-1: again", "restart")
+    past.come_back_as_of(5.0, 10.2)
+    found = {one.session: one for one in run_checks(past.history())[0] if one.name == "lost-write"}
+    assert found[bob].cause is Cause.NOT_ON_DISK
+    assert found[bob].because == "redis-1 came back with 100 of 100 keys"
+    assert found[ann].cause is Cause.NOT_DETERMINED
+
+
 def test_process_without_a_name_is_not_that_of_a_connection_without_a_name() -> None:
     """A node that loads may not say its run id, and a connection may not know it: they have nothing in common."""
     past = outline()

@@ -62,12 +62,8 @@ def directed(history: History, **directives: str) -> History:
 
 def hit(told: Past | History, fault: int = 1, node: str = "redis-1") -> Hit:
     history = told.history() if isinstance(told, Past) else told
-    return Hit(
-        facts=facts_of(history),
-        step=history.plan.scenario.faults[fault - 1],
-        event=next(one for one in history.events if one.name == "effect" and one.fault == fault),
-        node=history.plan.node(node),
-    )
+    event = next(one for one in history.events if one.name == "effect" and one.fault == fault)
+    return Hit.of(facts_of(history), history.plan.scenario.faults[fault - 1], event, node)
 
 
 def allowed(told: Past | History, fault: int = 1, node: str = "redis-1") -> Allowed:
@@ -1193,45 +1189,192 @@ def test_each_node_that_is_restarted_in_turn_has_its_own_moment() -> None:
     assert answer.bound_s == pytest.approx(until_s - 2.0)
 
 
+def setting(
+    at: float, directive: str, value: str, *, until: float | None = None, told: Past | None = None
+) -> Past:
+    """Somebody changes a setting of redis-1 while it runs."""
+    told = told or Past(topology=SENTINEL, guarded_by_sentinels=True)
+    told.fault(at, "redis-1: set", "config set", directive=directive, value=value)
+    return told if until is None else healed(told, until, fault=len(told.faults))
+
+
 @pytest.mark.parametrize(
-    ("has", "directive", "value", "weaker"),
+    ("directive", "value"),
     [
-        ({"appendonly": "yes"}, "appendonly", "no", True),
-        ({}, "appendonly", "no", False),
-        ({}, "appendonly", "yes", False),
-        ({"appendfsync": "always"}, "appendfsync", "everysec", True),
-        ({}, "appendfsync", "no", True),
-        ({}, "appendfsync", "always", False),
-        ({}, "no-appendfsync-on-rewrite", "yes", True),
-        ({"no_appendfsync_on_rewrite": "yes"}, "no-appendfsync-on-rewrite", "yes", False),
-        ({"min_replicas_to_write": "1"}, "min-replicas-to-write", "0", True),
-        ({"min_replicas_to_write": "1"}, "MIN-SLAVES-TO-WRITE", "0", True),
-        ({"min_replicas_to_write": "1"}, "min-replicas-to-write", "2", False),
-        ({}, "min-replicas-max-lag", "11", True),
-        ({}, "min-replicas-max-lag", "0", True),
-        ({}, "min-replicas-max-lag", "10", False),
-        ({}, "cluster-node-timeout", "2001", True),
-        ({}, "cluster-node-timeout", "2000", False),
-        ({}, "save", "60 1", False),
+        ("appendonly", "no"),
+        ("appendfsync", "no"),
+        ("min-replicas-to-write", "0"),
+        ("cluster-node-timeout", "20000"),
+        ("save", "60 1"),
+        ("no'directive", "1"),
     ],
 )
-def test_setting_that_lets_faults_cost_more_bounds_nothing_while_it_holds(
-    has: dict[str, str], directive: str, value: str, weaker: bool
+def test_setting_takes_nothing_away(directive: str, value: str) -> None:
+    """Other faults do, and what they may cost goes by it."""
+    answer = ("redis-1 keeps what it has until another fault takes it away", 0.0, None, None)
+    assert said(allowed(setting(2.0, directive, value))) == answer
+
+
+@pytest.mark.parametrize(
+    ("directive", "value", "policy", "bounded"),
+    [
+        ("maxmemory", "5mb", "noeviction", True),
+        ("maxmemory", "5mb", "allkeys-lru", False),
+        ("MAXMEMORY-policy", "Allkeys-LRU", "noeviction", False),
+        ("maxmemory-policy", "noeviction", "allkeys-lru", True),
+    ],
+)
+def test_limit_of_memory_evicts_by_the_policy_that_holds_then(
+    directive: str, value: str, policy: str, bounded: bool
 ) -> None:
-    """What the deployment says is not so then. What was acked before or after is judged by it."""
-    told = healed(past("config set", over=None, error=0.25, directive=directive, value=value), 6.0)
-    answer = allowed(directed(told.history(), **has))
-    assert answer.since_us == (us(1.75) if weaker else None)
-    assert answer.until_us == (us(6.0) if weaker else None)
-    assert (answer.bound_s is None) is weaker
+    """Also by one that another fault has set before."""
+    told = setting(2.0, directive, value)
+    assert (allowed(directed(told.history(), maxmemory_policy=policy)).bound_s is not None) is bounded
+    told = setting(4.0, directive, value, told=setting(2.0, "maxmemory-policy", policy))
+    assert (allowed(told, fault=2).bound_s is not None) is bounded
 
 
-def test_setting_of_a_running_node_ends_with_its_process() -> None:
-    """The next one reads its file."""
-    told = past("config set", SINGLE, over=None, directive="appendonly", value="no")
-    told.reborn.append((5.0, "redis-1", 0))
-    until_us = allowed(directed(told.history(), appendonly="yes")).until_us
-    assert until_us == pytest.approx(us(5.0), abs=us(0.2))
+NO_GUARD = "the partition was not healed"
+GUARD = "min-replicas-max-lag 3 s + 2 s + 0.7 s"
+
+
+@pytest.mark.parametrize(
+    ("directive", "value", "from_s", "to_s", "answer"),
+    [
+        ("min-replicas-to-write", "0", 1.0, 1.5, (GUARD, 5.7, 4.0, 7.7)),
+        ("min-replicas-to-write", "0", 1.0, None, (NO_GUARD, None, None, None)),
+        ("min-replicas-to-write", "0", 4.0, None, (NO_GUARD, None, None, None)),
+        (
+            "min-replicas-to-write",
+            "0",
+            1.0,
+            6.0,
+            (f"4.00 s until it asked for replicas again + {GUARD}", 9.7, 8.0, 11.7),
+        ),
+        (
+            "min-replicas-max-lag",
+            "0",
+            4.0,
+            6.0,
+            (f"4.00 s until it asked for replicas again + {GUARD}", 9.7, 8.0, 11.7),
+        ),
+        ("min-replicas-max-lag", "5", 1.0, None, ("min-replicas-max-lag 5 s + 2 s + 0.7 s", 7.7, 6.0, 9.7)),
+        ("min-replicas-max-lag", "5", 4.0, 6.0, ("min-replicas-max-lag 5 s + 2 s + 0.7 s", 7.7, 6.0, 9.7)),
+        ("min-replicas-to-write", "2", 1.0, None, (GUARD, 5.7, 4.0, 7.7)),
+        ("maxmemory", "0", 1.0, None, (GUARD, 5.7, 4.0, 7.7)),
+    ],
+)
+def test_guard_counts_as_it_was_while_the_primary_was_cut_off(
+    directive: str, value: str, from_s: float, to_s: float | None, answer: tuple[object, ...]
+) -> None:
+    """Cut off at 2 s. What somebody switched off stops nobody; what was switched on again does from then on."""
+    told = past("isolate")
+    setting(from_s, directive, value, until=to_s, told=told)
+    found = allowed(directed(told.history(), min_replicas_to_write="1", min_replicas_max_lag="3"))
+    assert said(found) == answer
+
+
+def test_guard_that_was_switched_off_leaves_the_time_until_it_is_demoted() -> None:
+    """A promise that is weakened is not none."""
+    told = healed(past("isolate"), 9.0)
+    setting(1.0, "min-replicas-to-write", "0", told=told)
+    answer = allowed(directed(told.history(), min_replicas_to_write="1"))
+    assert (answer.bound_s, answer.until_us) == (27.0, us(29.0))
+
+
+@pytest.mark.parametrize(
+    ("at", "to_s", "until_s"),
+    [(1.0, None, 14.3), (1.0, 1.5, 5.3), (3.0, None, 14.3), (3.0, 3.5, 14.3), (20.0, None, 5.3)],
+)
+def test_node_of_a_cluster_goes_on_for_the_longest_timeout_that_it_had_meanwhile(
+    at: float, to_s: float | None, until_s: float
+) -> None:
+    """Cut off at 2 s, there again at 9 s."""
+    told = healed(past("isolate", CLUSTER), 9.0)
+    setting(at, "cluster-node-timeout", "8000", until=to_s, told=told)
+    assert allowed(told).until_us == us(until_s)
+
+
+def test_failover_that_nobody_asked_for_goes_by_the_timeout_of_the_node_that_was_replaced() -> None:
+    told = setting(2.0, "cluster-node-timeout", "8000", told=Past(topology=CLUSTER))
+    told.fail_over("redis-2", 4.0)
+    _, found = loss_budgets(facts_of(told.history()))
+    assert (found.bound_s, found.derivation) == (12.3, "1.5 × cluster-node-timeout 8 s + 0.3 s")
+
+
+def ended(by: str, *told_before: tuple[float, str, str], **has: str) -> Allowed:
+    """redis-1 is told these, and is gone at 8 s; it comes back with its file at 9 s."""
+    told = Past(topology=SINGLE)
+    for at, directive, value in told_before:
+        setting(at, directive, value, told=told)
+    told.fault(8.0, "redis-1: gone", by)
+    number = len(told.faults)
+    history = directed(healed(told, 9.0, fault=number).history(), **has)
+    return allowed(history, fault=number)
+
+
+OFF = "redis-1's append-only file was switched off, so it has nothing that was confirmed since"
+OTHERWISE = "redis-1 was started with another persistence: it does not read what it had stored"
+
+
+@pytest.mark.parametrize("by", ["kill", "stop", "restart", "lose power"])
+def test_append_only_file_that_was_switched_off_has_what_was_confirmed_before(by: str) -> None:
+    """Whatever ended the process, and whatever snapshots there are: the next one reads that file."""
+    for save in ("", "60 1"):
+        answer = ended(by, (5.0, "appendonly", "no"), appendonly="yes", save=save)
+        assert (answer.derivation, answer.bound_s, edges(answer)) == (OFF, None, (5.0, 8.0))
+
+
+@pytest.mark.parametrize(
+    ("told_before", "has", "answer"),
+    [
+        (
+            [(1.0, "appendonly", "no"), (2.0, "appendonly", "yes")],
+            {"appendonly": "yes"},
+            (HELD_BACK, 6.0, 8.0),
+        ),
+        ([(1.0, "appendonly", "no"), (4.0, "appendonly", "yes")], {"appendonly": "yes"}, (OFF, 1.0, 8.0)),
+        ([(1.0, "appendonly", "yes")], {}, (OTHERWISE, NEVER, 8.0)),
+        (
+            [(1.0, "appendfsync", "everysec")],
+            {"appendonly": "yes", "appendfsync": "always"},
+            (HELD_BACK, 6.0, 8.0),
+        ),
+        ([(1.0, "appendfsync", "always")], {"appendonly": "yes"}, (LOG, None, None)),
+    ],
+)
+def test_kill_goes_by_what_the_process_was_told(
+    told_before: list[tuple[float, str, str]],
+    has: dict[str, str],
+    answer: tuple[str, float | None, float | None],
+) -> None:
+    found = ended("kill", *told_before, **has)
+    since_s, until_s = (None if one is None else one / 1e6 for one in (found.since_us, found.until_us))
+    assert (found.derivation, since_s, until_s) == answer
+
+
+def test_node_that_was_told_to_save_nothing_does_not_save_when_it_is_stopped() -> None:
+    """It comes back with the snapshot that was there before."""
+    assert ended("stop", save="5 1").bound_s == 0.0
+    assert edges(ended("stop", (5.0, "save", ""), save="5 1")) == (NEVER / 1e6, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("told_before", "since_s"),
+    [
+        ([(5.0, "appendfsync", "no")], 2.0),
+        ([(5.0, "no-appendfsync-on-rewrite", "yes")], 2.0),
+        ([(5.0, "appendfsync", "no"), (7.0, "no-appendfsync-on-rewrite", "yes")], 2.0),
+        ([(5.0, "no-appendfsync-on-rewrite", "yes"), (7.0, "no-appendfsync-on-rewrite", "no")], None),
+    ],
+)
+def test_what_was_synced_before_somebody_ended_that_is_on_the_disk(
+    told_before: list[tuple[float, str, str]], since_s: float | None
+) -> None:
+    """A sync took three seconds at most."""
+    answer = ended("lose power", *told_before, appendonly="yes", appendfsync="always")
+    assert edges(answer) == (since_s, None if since_s is None else 8.0)
+    assert answer.bound_s == (0.0 if since_s is None else None)
 
 
 @pytest.mark.parametrize(
@@ -1254,7 +1397,7 @@ def test_node_that_is_started_with_another_persistence_does_not_read_what_it_had
 
 
 def test_later_fault_meets_the_node_as_it_was_started() -> None:
-    """With the directives that another fault gave it, in addition to its own."""
+    """With the directives that another fault gave its file, in addition to its own."""
     told = past("restart", SINGLE, over=None, redis="appendfsync everysec\nnot 'a directive")
     told.fault(6.0, "redis-1: gone")
     healed(told, 7.0, fault=2)

@@ -539,6 +539,45 @@ def test_partition_without_an_end_leaves_alone_what_it_may_have_cost(
         assert "explains losses from -0.10 s to the end (the partition was not healed)" in found[0].sentence
 
 
+@pytest.mark.parametrize(
+    ("directive", "value", "t_s", "node", "over"),
+    [
+        ("min-replicas-to-write", "0", 28.9, "redis-1", False),
+        ("min-replicas-to-write", "0", 29.1, "redis-1", True),
+        ("min-replicas-to-write", "0", 6.0, "redis-2", True),
+        ("min-replicas-to-write", "0", 1.5, "redis-1", True),
+        ("appendonly", "no", 7.6, "redis-1", False),
+        ("appendonly", "no", 7.8, "redis-1", True),
+    ],
+)
+def test_setting_that_was_weakened_leaves_what_other_faults_may_cost_with_it(
+    directive: str, value: str, t_s: float, node: str, over: bool
+) -> None:
+    """By itself it costs nothing: without its guard a primary that was cut off goes on until it is demoted."""
+    past = Past(topology=TopologyKind.SENTINEL, guarded_by_sentinels=True, end_s=40.0)
+    past.settings = {
+        "redis-1": {"min-replicas-to-write": "1", "min-replicas-max-lag": "3", "appendonly": "yes"}
+    }
+    past.log_in("ann", 1.0)
+    past.fault(1.2, "redis-1: set", "config set", directive=directive, value=value)
+    past.fault(2.0, "redis-1: cut off", "isolate")
+    past.fail_over("redis-2", 4.0)
+    past.event("healed", 9.0, source="fault 2", fault=2, node="redis-1")
+    assert bool(_judged(replace(_lost(t_s), node=node), past=past).findings) is over
+
+
+@pytest.mark.parametrize(("t_s", "over"), [(4.9, True), (5.1, False), (7.9, False), (8.1, True)])
+def test_append_only_file_that_was_switched_off_lacks_what_was_acked_since(t_s: float, over: bool) -> None:
+    """Until the process ended that had been told so."""
+    past = Past(topology=TopologyKind.SINGLE)
+    past.settings = {"redis-1": {"appendonly": "yes"}}
+    past.log_in("ann", 1.0)
+    past.fault(5.0, "redis-1: set", "config set", directive="appendonly", value="no")
+    past.fault(8.0, "redis-1: again", "restart")
+    past.reborn.append((8.05, "redis-1", 100))
+    assert bool(_judged(replace(_lost(t_s), node="redis-1"), past=past).findings) is over
+
+
 def test_fault_without_a_rule_leaves_every_shard_open() -> None:
     """Each with something lost counts once."""
     past = _past()
