@@ -257,6 +257,7 @@ class Cause(StrEnum):
     RESTARTED_EMPTY = "primary restarted empty"
     OLDER_SNAPSHOT = "primary came back with an older snapshot"
     NOT_ON_DISK = "primary came back without what was not on the disk"
+    NEW_PRIMARY_RESTARTED = "new primary had been restarted without it"
     EVICTED = "evicted"
     FLUSHED = "flushed"
     EXPIRED = "expired"

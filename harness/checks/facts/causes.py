@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from harness.checks.facts.offsets import Side, Span, side
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
+from harness.checks.facts.restarts import Restart
 from harness.checks.facts.step_effects import Sight, State, StepEffect, nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.records import Operation
@@ -117,8 +118,7 @@ def carried_over(timelines: Timelines, effect: StepEffect, shard: int) -> bool:
             and (one.cause is not None or not one.from_log)
         ):
             return False
-    heir, _ = _left_behind_by(timelines, effect, by, timelines.facts.landmarks.end_us)
-    return heir is None
+    return _left_behind_by(timelines, effect, by, timelines.facts.landmarks.end_us).heir is None
 
 
 def _in_time(effect: StepEffect) -> StepEffect:
@@ -214,7 +214,8 @@ def _lost_after(timelines: Timelines, effect: StepEffect, by: Acker, shard: int,
             because=f"{by.node} acked it as {by.role or 'an unknown node'}, and no other node was "
             f"promoted since"
         )
-    heir, placed = _left_behind_by(timelines, effect, by, seen_us)
+    behind = _left_behind_by(timelines, effect, by, seen_us)
+    heir, placed = behind.heir, behind.placed
     if heir is None:
         return Why(because=f"{by.node} acked it, and {placed}")
     lived = _last_seen_there(timelines, effect, by)
@@ -222,7 +223,10 @@ def _lost_after(timelines: Timelines, effect: StepEffect, by: Acker, shard: int,
         return Why(because=f"{by.node} acked it, but did not have it when it was read ({lived.moment})")
     told = [placed] if placed else []
     told += [] if lived is None else [f"{by.node} still had it when it was read ({lived.moment})"]
-    if heir is following:
+    if behind.forgot is not None:
+        because = f"{by.node} acked it, and {heir.node} had it; then {behind.forgot.why}, and was promoted"
+        why = Why(cause=Cause.NEW_PRIMARY_RESTARTED, because=because)
+    elif heir is following:
         why = _by_time(effect, by, heir, never_had=bool(placed))
     elif by.standing is Standing.PRIMARY:
         why = Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node} acked it, and {following.node} had it")
@@ -254,37 +258,52 @@ def _last_seen_there(timelines: Timelines, effect: StepEffect, by: Acker) -> _Li
     return None
 
 
-def _left_behind_by(
-    timelines: Timelines, effect: StepEffect, by: Acker, seen_us: float
-) -> tuple[Owner | None, str]:
-    """The first new primary that may have been without the effect when it was promoted, and what the
-    offsets say of it; None: each of them had it, so no promotion explains the loss."""
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """The first new primary that may have been without an effect when it was promoted."""
+
+    heir: Owner | None
+    """None: each of them had it, so no promotion explains the loss."""
+    placed: str = ""
+    """What the offsets say of it."""
+    forgot: Restart | None = None
+    """The heir had it, and came back as another process without it before it was promoted."""
+
+
+def _left_behind_by(timelines: Timelines, effect: StepEffect, by: Acker, seen_us: float) -> _Behind:
     assert by.node is not None
     span = _span(timelines, effect)
     heirs = timelines.ownership.heirs(by.node, effect.done_us)
     if span is None:
-        return next(heirs, None), ""
-    stream, had = span.stream, ""
+        return _Behind(next(heirs, None))
+    had = ""
     for heir in heirs:
         if heir.from_us > seen_us:
             break
-        cut = timelines.ownership.offsets.cut(heir.node, heir.from_us, stream)
-        if cut is None:
-            return heir, ""
-        where = side(span, cut)
-        if where is Side.ABOVE:
-            return (
-                heir,
-                f"{heir.node} had replicated to offset {cut.offset}, and this write lies above {span.low}",
-            )
-        if where is Side.UNKNOWN:
-            return heir, ""
-        had = (
-            f"{heir.node} had replicated to offset {cut.offset} when it was promoted, which "
-            f"includes this write"
-        )
-        stream = cut.stream
-    return None, had
+        cut = timelines.ownership.offsets.cut(heir.node, heir.from_us, span.stream)
+        where = Side.UNKNOWN if cut is None else side(span, cut)
+        reached = "" if cut is None else f"{heir.node} had replicated to offset {cut.offset}"
+        if cut is None or where is not Side.BELOW:
+            placed = f"{reached}, and this write lies above {span.low}" if where is Side.ABOVE else ""
+            return _Behind(heir, placed, _forgot(timelines, effect, span, heir))
+        had = f"{reached} when it was promoted, which includes this write"
+        span = replace(span, stream=cut.stream)
+    return _Behind(None, had)
+
+
+def _forgot(timelines: Timelines, effect: StepEffect, span: Span, heir: Owner) -> Restart | None:
+    """The restart by which a replica lost what it had had, if it had not followed as far again when it was
+    promoted."""
+    offsets, forgot = timelines.ownership.offsets, None
+    for one in timelines.ownership.restarts:
+        if one.node != heir.node or one.from_us >= heir.by_us:
+            continue
+        if offsets.reached_us(one.node, span, one.from_us, one.was) < FOREVER:
+            kept = one.from_log and (one.cause is None or effect.done_us < one.since_us)
+            forgot = None if kept else one
+        if offsets.reached_us(one.node, span, heir.from_us, one.run_id) <= heir.from_us:
+            forgot = None
+    return forgot
 
 
 def _by_time(effect: StepEffect, by: Acker, heir: Owner, *, never_had: bool) -> Why:

@@ -59,6 +59,8 @@ class Restart:
     """What of the old data's loss this restart explains; None: nothing."""
     since_us: float = BEFORE
     """What was confirmed before this moment, it explains no loss of."""
+    was: str
+    """The old process."""
     from_log: bool = False
     """It read an append-only file: but for what `cause` explains, it has what the old process had."""
 
@@ -127,6 +129,7 @@ def _restart(
     return Restart(
         node=node,
         run_id=first.run_id,
+        was=before.run_id,
         from_us=before.sent_us,
         by_us=first_us if before.done_us < first_us < first.done_us else first.done_us,
         had=before.keys,

@@ -133,6 +133,65 @@ def test_second_promotion_lost_what_the_first_one_kept() -> None:
     assert "redis-2 had it; redis-3 had replicated to offset 2500000" in found.because
 
 
+FORGOT = Cause.NEW_PRIMARY_RESTARTED
+LAGGED = Cause.NOT_YET_REPLICATED
+
+
+@pytest.mark.parametrize(
+    ("acked_s", "reborn_s", "back", "cause"),
+    [
+        (1.5, 3.0, ({}, 0, False), FORGOT),
+        (1.5, 3.0, ({}, 100, False), FORGOT),  # nothing kept it, whatever else is there
+        (1.5, 3.0, ({"save": "60 1"}, 90, False), FORGOT),
+        (1.5, 3.0, ({"appendonly": "yes", "appendfsync": "always"}, 100, False), LAGGED),
+        (1.5, 1.8, ({}, 0, True), LAGGED),  # its primary had given it all of that again
+        (2.5, 3.0, ({}, 0, False), LAGGED),  # it had never had it
+        (1.5, 1.2, ({}, 0, False), LAGGED),  # the write came later
+        (1.5, 6.0, ({}, 0, False), LAGGED),  # so did the promotion
+    ],
+)
+@pytest.mark.parametrize("stream", ["first", "its own"])
+def test_replica_that_lost_what_it_had_in_a_restart_and_is_promoted(
+    acked_s: float, reborn_s: float, back: tuple[dict[str, str], int, bool], cause: Cause, stream: str
+) -> None:
+    """It had replicated it, by its offset; its next process had not. The promotion says where that one stood, or
+    nothing. `back`: its settings, the keys with which it came back, and whether it followed as far again."""
+    has, keys, again = back
+    past, ann = _split()
+    past.settings = {"redis-2": has}
+    past.change(ann, acked_s, lost=True)
+    past.fault(reborn_s, "redis-2: again", "restart", target="redis-2")
+    past.reborn.append((reborn_s, "redis-2", keys))
+    history = _followed(past, 0.5)
+    for sample in history.samples:
+        if sample.node == "redis-2" and sample.run_id.endswith("1") and not again:
+            sample.offset, sample.replid = 0, "its own"
+            sample.replid2 = stream if sample.role == "primary" else ""
+    found = _why(history)
+    assert found.cause is cause
+    assert (found.because.startswith("redis-1 acked it, and redis-2 had it; then redis-2 came back")) is (
+        cause is FORGOT
+    )
+
+
+@pytest.mark.parametrize(("reborn_s", "cause"), [(5.0, FORGOT), (2.0, LAGGED)])
+def test_second_promotion_of_a_replica_that_had_been_restarted(reborn_s: float, cause: Cause) -> None:
+    """redis-2 had what redis-1 acked; redis-3 had it from redis-2."""
+    past, ann = _split()
+    past.change(ann, 3.0, lost=True)
+    past.fault(reborn_s, "redis-3: again", "restart", target="redis-3")
+    past.reborn.append((reborn_s, "redis-3", 0))
+    past.fail_over("redis-3", 8.0)
+    history = _followed(past, 3.9)
+    for sample in history.samples:
+        if sample.node == "redis-3" and us(4.5) < sample.done_us < us(reborn_s):
+            sample.replid = "second"
+        elif sample.node == "redis-3" and sample.run_id.endswith("1"):
+            sample.replid, sample.offset = "its own", 0
+    found = _why(history)
+    assert found.cause is cause
+
+
 @pytest.mark.parametrize(
     ("reached_s", "cause"), [(1.5, Cause.NOT_YET_REPLICATED), (9.0, Cause.NOT_DETERMINED)]
 )
