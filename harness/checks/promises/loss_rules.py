@@ -885,16 +885,17 @@ def _cut(hit: Hit) -> Allowed:
 
 
 def _moved(hit: Hit) -> Allowed:
-    """Until they are moved back, keys lie on another shard: what that one loses meanwhile, they lose."""
-    facts, ownership, over_us = hit.facts, hit.ownership, hit.over_us
+    """Until they are moved back, keys lie on another shard: what its primary loses meanwhile, they lose.
+
+    No time of an ack bounds that: a key is moved with all that was ever acked of it, and nobody writes down
+    when each of them was moved, so it is not known which of them the successor of that primary had."""
+    ownership, over_us = hit.ownership, hit.over_us
     harmful = hit.history.plan.scenario.faults_with(*_TAKE_AWAY)
     struck = any(
         hit.since_us <= one.t_us and one.t_us - one.error_us <= over_us
         for one in hit.history.effects
         if one.fault in harmful
-        and any(
-            facts.shards.of(name, one.t_us) not in {None, hit.shard} for name in targets_of(one, hit.history)
-        )
+        and any(_leads_another(hit, name, one.t_us - one.error_us) for name in targets_of(one, hit.history))
     )
     others = (shard for shard in ownership.owners if shard != hit.shard)
     replaced = any(
@@ -905,6 +906,12 @@ def _moved(hit: Hit) -> Allowed:
             over_us, f"keys of {hit.node.name} lay on a shard that may have lost some meanwhile"
         )
     return Allowed(f"a key leaves {hit.node.name} once the other shard's primary has it")
+
+
+def _leads_another(hit: Hit, node: str, t_us: float) -> bool:
+    """Whether it was the primary of another shard then."""
+    shard = hit.facts.shards.of(node, t_us)
+    return shard not in {None, hit.shard} and hit.ownership.owner_at(shard or 0, t_us) == node
 
 
 _TAKE_AWAY = (

@@ -144,6 +144,8 @@ LAGGED = Cause.NOT_YET_REPLICATED
         (1.5, 3.0, ({}, 100, False), FORGOT),  # nothing kept it, whatever else is there
         (1.5, 3.0, ({"save": "60 1"}, 90, False), FORGOT),
         (1.5, 3.0, ({"appendonly": "yes", "appendfsync": "always"}, 100, False), LAGGED),
+        (1.5, 3.0, ({"appendonly": "yes"}, 100, False), FORGOT),
+        (1.5, 3.9, ({"appendonly": "yes"}, 100, False), LAGGED),  # it was in the file by then
         (1.5, 1.8, ({}, 0, True), LAGGED),  # its primary had given it all of that again
         (2.5, 3.0, ({}, 0, False), LAGGED),  # it had never had it
         (1.5, 1.2, ({}, 0, False), LAGGED),  # the write came later

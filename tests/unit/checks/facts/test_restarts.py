@@ -226,6 +226,7 @@ def told(
         ([], LOGS | SAVES, "appendonly no", (90, 40), (Cause.OLDER_SNAPSHOT, None, 40)),
         ([], LOGS | SAVES, "appendonly no", (90, None), (Cause.OLDER_SNAPSHOT, None, 90)),
         ([], LOGS, "appendonly no", (90, 0), (Cause.RESTARTED_EMPTY, None, 0)),
+        ([], LOGS, "appendonly no", (90, None), (None, None, 90)),
         ([(5.0, "yes")], SAVES, "", (90, 40), (Cause.OLDER_SNAPSHOT, None, 40)),
         # Switched on in time, and in the file too: nothing is missing.
         ([(4.0, "yes")], SAVES | {"appendfsync": "always"}, "appendonly yes", (90, 0), (None, None, 90)),

@@ -54,6 +54,10 @@ def test_node_has_what_the_plan_says_until_a_fault_changes_it() -> None:
     assert said(found, 6.0, "appendonly") == "yes"
     assert said(found, 6.0, node="redis-2") == "always"
     assert said(settings(Past(), **LOGS), 6.0) == "always"
+    past = changed(5.0, "appendfsync", "no")
+    for name in ("requested", "heal-failed"):
+        past.event(name, 6.0, source="fault 1", fault=1, node="redis-1")
+    assert said(settings(past, **LOGS), 7.0) == "no"
 
 
 def test_effect_on_several_nodes_changes_each_of_them() -> None:
@@ -114,6 +118,9 @@ def test_file_is_what_each_process_reads_that_starts_from_then_on() -> None:
     assert found.at("redis-1", us(7.0)).directives["save"] == ("60 1", "300 10")
     files = [found.file_at("redis-1", us(at)) for at in (4.499999, 4.5, 20.0)]
     assert [one.setting("appendfsync", "") for one in files] == ["always", "no", "no"]
+    past.fault(8.0, "redis-1: again", "restart", redis="maxmemory 5mb")
+    both = settings(past, **LOGS).file_at("redis-1", us(9.0))
+    assert (both.setting("appendfsync", ""), both.setting("maxmemory", "")) == ("no", "5mb")
 
 
 def test_restart_that_nobody_looked_at_counts_from_its_effect() -> None:
@@ -122,6 +129,18 @@ def test_restart_that_nobody_looked_at_counts_from_its_effect() -> None:
     found = settings(past, **LOGS)
     assert [said(found, at) for at in (5.0, 5.000001)] == ["no", "always"]
     assert [said(found, at, "maxmemory") for at in (5.0, 5.000001)] == ["", "5mb"]
+    past.events[-1].error_us = us(0.5)
+    found = settings(past, **LOGS)
+    assert found.since_us("redis-1", us(6.0), lambda one: bool(one.setting("maxmemory", ""))) == us(4.5)
+
+
+def test_restart_whose_effect_is_known_later_is_the_one_that_somebody_looked_at() -> None:
+    """What the new process was told before that is not gone."""
+    past = changed(5.4, "appendfsync", "no")
+    past.fault(6.0, "redis-1: again", "restart")
+    past.events[-1].error_us = us(0.9)
+    past.reborn.append((5.1, "redis-1", 100))
+    assert said(settings(past, **LOGS), 7.0) == "no"
 
 
 @pytest.mark.parametrize("by", ["config set", "healing"])
@@ -134,6 +153,8 @@ def test_append_only_file_that_is_switched_on_counts_once_it_has_all(by: str) ->
     found = settings(past, **has)
     assert said(found, 4.0 + REWRITTEN_S, "appendonly") != "yes"
     assert said(found, 4.000001 + REWRITTEN_S, "appendonly") == "yes"
+    logs = found.since_us("redis-1", us(20.0), lambda one: one.setting("appendonly", "") == "yes")
+    assert logs == us(4.0 + REWRITTEN_S)
 
 
 def test_append_only_file_whose_rewrite_was_broken_off_counts_from_the_next_one() -> None:
@@ -142,10 +163,12 @@ def test_append_only_file_whose_rewrite_was_broken_off_counts_from_the_next_one(
     past = undone(changed(5.0, "appendonly", "no", past=changed(4.0, "appendonly", "yes")), 2, 6.0)
     found = settings(changed(7.0, "maxmemory", "5mb", past=past))
     assert [said(found, at + REWRITTEN_S, "appendonly") for at in (5.9, 6.1)] == ["no", "yes"]
-    assert [said(found, at, "maxmemory") for at in (6.9, 7.1, 12.0)] == ["", "5mb", "5mb"]
+    assert [said(found, at, "maxmemory") for at in (6.9, 7.1, 8.0, 12.0)] == ["", "5mb", "5mb", "5mb"]
     past = changed(4.0, "appendonly", "yes")
     past.reborn.append((6.0, "redis-1", 100))
     assert said(settings(past), 20.0, "appendonly") == ""
+    past.fault(5.9, "redis-1: again", "restart", redis="appendonly yes")
+    assert said(settings(past), 6.1, "appendonly") == "yes"
 
 
 def test_process_that_is_started_with_an_append_only_file_has_it_at_once() -> None:
@@ -167,6 +190,7 @@ def test_since_when_something_holds() -> None:
     found = settings(past, **LOGS)
     assert [found.since_us("redis-1", us(at), _unsynced) for at in (6.0, 8.0)] == [us(4.5), us(4.5)]
     assert found.since_us("redis-1", us(8.0), lambda node: node.setting("appendfsync", "") == "no") == us(7.0)
+    assert found.since_us("redis-1", us(8.0), lambda node: node.setting("appendonly", "") == "yes") == NEVER
     assert found.since_us("redis-2", us(8.0), lambda node: not _unsynced(node)) == NEVER
     assert found.since_us("redis-1", us(4.0), lambda node: not _unsynced(node)) == NEVER
 

@@ -1215,6 +1215,13 @@ def test_setting_takes_nothing_away(directive: str, value: str) -> None:
     assert said(allowed(setting(2.0, directive, value))) == answer
 
 
+def test_fault_meets_the_node_as_it_was_before() -> None:
+    """At the earliest moment at which it may have taken effect."""
+    told = setting(2.0, "appendfsync", "no")
+    told.events[-1].error_us = us(0.25)
+    assert hit(told).setting("appendfsync", "") == ""
+
+
 @pytest.mark.parametrize(
     ("directive", "value", "policy", "bounded"),
     [
@@ -1284,7 +1291,14 @@ def test_guard_that_was_switched_off_leaves_the_time_until_it_is_demoted() -> No
 
 @pytest.mark.parametrize(
     ("at", "to_s", "until_s"),
-    [(1.0, None, 14.3), (1.0, 1.5, 5.3), (3.0, None, 14.3), (3.0, 3.5, 14.3), (20.0, None, 5.3)],
+    [
+        (1.0, None, 14.3),
+        (1.0, 1.5, 5.3),
+        (3.0, None, 14.3),
+        (3.0, 3.5, 14.3),
+        (5.0, 5.5, 14.3),
+        (20.0, None, 5.3),
+    ],
 )
 def test_node_of_a_cluster_goes_on_for_the_longest_timeout_that_it_had_meanwhile(
     at: float, to_s: float | None, until_s: float
@@ -1293,6 +1307,17 @@ def test_node_of_a_cluster_goes_on_for_the_longest_timeout_that_it_had_meanwhile
     told = healed(past("isolate", CLUSTER), 9.0)
     setting(at, "cluster-node-timeout", "8000", until=to_s, told=told)
     assert allowed(told).until_us == us(until_s)
+
+
+@pytest.mark.parametrize(("at", "more_s"), [(3.5, 12.3), (4.5, 3.3)])
+def test_node_that_is_replaced_late_goes_by_the_timeout_that_it_had_until_then(
+    at: float, more_s: float
+) -> None:
+    """It was resumed at 3 s, and replaced at 4 s."""
+    told = healed(past("pause", CLUSTER), 3.0)
+    told.event("suspected", 2.5, source="redis-3", node="redis-1")
+    setting(at, "cluster-node-timeout", "8000", told=told)
+    assert allowed(told).until_us == pytest.approx(us(4.0 + more_s), abs=us(0.02))
 
 
 def test_failover_that_nobody_asked_for_goes_by_the_timeout_of_the_node_that_was_replaced() -> None:
@@ -1391,9 +1416,11 @@ def test_node_that_is_started_with_another_persistence_does_not_read_what_it_had
     has: dict[str, str], started: str, bounded: bool, down: bool
 ) -> None:
     told = past("stop" if down else "nothing", SINGLE, over=None)
+    setting(3.0, "maxmemory", "5mb", told=told)
     told.fault(4.0, "redis-1: again", "restart", redis=started)
-    answer = allowed(directed(told.history(), **has, appendfsync="always"), fault=2)
+    answer = allowed(directed(told.history(), **has, appendfsync="always"), fault=3)
     assert (answer.since_us == NEVER) is not bounded
+    assert (answer.derivation == OTHERWISE) is not bounded
 
 
 def test_later_fault_meets_the_node_as_it_was_started() -> None:
@@ -1438,6 +1465,16 @@ def test_what_was_moved_to_another_shard_is_lost_with_what_that_one_loses(
     answer = allowed(_of_two_shards(told))
     assert (answer.bound_s, answer.since_us) == ((0.0, None) if bounded else (None, NEVER))
     assert answer.until_us == (None if bounded else us(6.0))
+
+
+@pytest.mark.parametrize("kind", ["kill", "restart"])
+def test_replica_of_the_other_shard_takes_nothing_away(kind: str) -> None:
+    """Its primary has what was moved there."""
+    told = healed(past("reshard", CLUSTER, over=None), 6.0)
+    told.fault(4.0, "redis-2: done", kind)
+    history = _of_two_shards(told)
+    nodes = tuple(replace(one, shard=2) if one.name == "redis-2" else one for one in history.plan.nodes)
+    assert allowed(replace(history, plan=replace(history.plan, nodes=nodes))).bound_s == 0.0
 
 
 @pytest.mark.parametrize(("shard", "bounded"), [(1, True), (2, False)])
