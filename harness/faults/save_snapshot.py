@@ -15,6 +15,7 @@ from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import Trait
 from harness.redis_wire.blocking import Connection
 
 _WITHIN_S = 30.0
@@ -25,6 +26,7 @@ class SaveSnapshot:
         name="save snapshot",
         help="BGSAVE: write a snapshot now; a later restart comes back with it.",
         targets=targets.DATA_NODES,
+        traits=(Trait.SAVES_SNAPSHOT,),
         least_for_s=None,
     )
 

@@ -210,6 +210,8 @@ class Trait(StrEnum):
     """What its target wrote and the disk did not have yet is gone."""
     FILLS_VOLUME = "fills a volume"
     """Its target can write nothing to its files; one that keeps none goes on as before."""
+    SAVES_SNAPSHOT = "saves a snapshot"
+    """The next process of its target reads it, whatever the save points of that node."""
     EMPTIES_DATABASE = "empties a database"
     """What the target held is gone at its effect, however old."""
     LEAVES_ADDRESS = "leaves an address"

@@ -390,8 +390,11 @@ class _Course:
         yield from self._waits(step, at_s)
 
     def _hands_over_at_its_end(self, step: FaultStep) -> bool:
+        """Only a cluster does: elsewhere the server takes the word and does nothing about it."""
+        inventory = self._plan.inventory
         asked = setting(self._first_primary(), "shutdown-on-sigterm", "")
-        return _orderly(step) and "failover" in asked and self._plan.inventory.replicas_of_a_shard > 0
+        can = inventory.clustered and inventory.replicas_of_a_shard > 0
+        return _orderly(step) and "failover" in asked and can
 
     def _stop_lasts_s(self, fault: Expected, others: Sequence[Expected]) -> float:
         """An orderly stop of a primary whose replicas are behind takes so long (since Redis 7.0)."""

@@ -237,3 +237,10 @@ def test_full_volume_replaces_who_is_missed(redis: str, expected: str) -> None:
     """A node without files loses nothing by it, and one of a cluster still answers the others."""
     fault = "faults=[{after: 3s, fill volume: primary, for: 10s}]"
     assert expected in said("cluster/01", f"deployment.topology.redis={redis}", fault, "expect={}")
+
+
+def test_only_a_node_of_a_cluster_hands_over_before_it_ends() -> None:
+    """Elsewhere `shutdown-on-sigterm failover` does nothing."""
+    hands_over = "the primary hands over before it ends"
+    assert hands_over in said("cluster/32")
+    assert hands_over not in said("sentinel/44", "deployment.topology.redis.shutdown-on-sigterm=failover")

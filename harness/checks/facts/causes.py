@@ -411,6 +411,16 @@ def carried_off(timelines: Timelines, timeline: Timeline, entered: StepEffect) -
     return None
 
 
+def list_evicted(timelines: Timelines, entered: StepEffect, by_us: float) -> Why | None:
+    """That a node reported the eviction of the whole list, between this entry and a look; None: none did."""
+    for event in timelines.history.events:
+        if event.name != "evicted" or event.key != entered.step.key:
+            continue
+        if entered.sent_us <= event.t_us and event.t_us - event.error_us <= by_us:
+            return Why(cause=Cause.EVICTED, because="the list itself was evicted")
+    return None
+
+
 def _lacked(timelines: Timelines, operation: Operation, entered: StepEffect) -> bool:
     """Whether a primary answered this operation, asked after the entry was acked: it was gone by then."""
     reads = (nothing_seen(operation, one) for one in operation.steps if one.does is StepKind.INDEX_READ)

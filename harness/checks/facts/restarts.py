@@ -22,11 +22,12 @@ from typing import Self
 
 from harness.checks.facts.promotions import BEFORE
 from harness.checks.facts.settings import Settings
-from harness.checks.facts.struck import ENDING, full_since_us, targets_of
+from harness.checks.facts.struck import ENDING, full_since_us, saved_by_hand, targets_of
 from harness.model.history import History
 from harness.model.persistence import (
     HELD_BACK_S,
     LOG,
+    NOTHING,
     SNAPSHOT,
     holds_back,
     keys_back,
@@ -118,7 +119,8 @@ def _restart(
     elif reads == LOG and not from_log:
         cause = Cause.RESTARTED_EMPTY
     else:
-        cause = _cause(reads, read, has, before.keys)
+        saved = reads == NOTHING and saved_by_hand(node, struck.history, before.done_us)
+        cause = _cause(SNAPSHOT if saved else reads, read, has, before.keys)
     full_us = struck.full_since_us(before)
     if cause is None and struck.powerless(before, first):
         cause = Cause.NOT_ON_DISK

@@ -31,3 +31,13 @@ def full_since_us(node: str, history: History, at_us: float) -> float | None:
         and one.t_us - one.error_us <= at_us <= healed_us.get(one.fault, FOREVER)
     )
     return min(begun, default=None)
+
+
+def saved_by_hand(node: str, history: History, by_us: float) -> bool:
+    """Whether somebody had a node save a snapshot by then, which its next process reads, whatever its save
+    points."""
+    saves = history.plan.scenario.faults_with(Trait.SAVES_SNAPSHOT)
+    return any(
+        one.fault in saves and one.t_us <= by_us and node in targets_of(one, history)
+        for one in history.effects
+    )

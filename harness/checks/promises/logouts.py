@@ -16,7 +16,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.checks.facts.causes import STALE, Why, acker, carried_off, of_loss, of_old_answer, watcher
+from harness.checks.facts.causes import (
+    STALE,
+    Why,
+    acker,
+    carried_off,
+    list_evicted,
+    of_loss,
+    of_old_answer,
+    watcher,
+)
 from harness.checks.facts.step_effects import Sight, State, StepEffect, nothing_seen, seen_at
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
@@ -289,13 +298,15 @@ def _escaped_from(
 
 def _not_listed(timelines: Timelines, timeline: Timeline, call: Operation, listed: StepEffect) -> Why:
     """Why a list lacked what had been entered: an old node answered, or the entry was lost."""
+    by_us = FOREVER
     for step in call.steps:
         if step.does is not StepKind.INDEX_READ:
             continue
         read = nothing_seen(call, step)
         if watcher(timelines, read).standing in STALE:
             return of_old_answer(timelines, read, listed)
-    if why := carried_off(timelines, timeline, listed):
+        by_us = min(by_us, read.done_us)
+    if why := list_evicted(timelines, listed, by_us) or carried_off(timelines, timeline, listed):
         return why
     return of_loss(timelines, listed, None, timeline.shard)
 

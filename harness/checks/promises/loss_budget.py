@@ -111,7 +111,8 @@ def _loss_budgets(history: History) -> tuple[LossBudget, ...]:
         step = steps.get(event.fault or 0)
         if step is None:
             continue
-        hits = [Hit.of(facts, step, event, name) for name in targets_of(event, history)]
+        struck = (*targets_of(event, history), *_left_behind(step, event, facts))
+        hits = [Hit.of(facts, step, event, name) for name in struck]
         mine = _of_fault(step, event, hits, zero_us)
         found += mine
         if Trait.CAUSES_FAILOVER in step.traits:
@@ -213,6 +214,24 @@ def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) 
     return [
         LossBudget(fault=step.number, what=_what(step, event), shard=None, bound_s=bound_s, derivation=said)
     ]
+
+
+def _left_behind(step: FaultStep, event: Event, facts: Facts) -> Iterator[str]:
+    """Primaries on the other side of a cut in which one of their replicas was promoted: most of those that
+    decide are there, and the primary goes on with its clients until it hears of it."""
+    ways = step.options.get("from", "everybody") in {"nodes", "everybody"}
+    if not ways or Trait.CUTS_LINKS not in step.traits or Trait.STOPS_PROCESS in step.traits:
+        return
+    since_us, apart = event.t_us - event.error_us, targets_of(event, facts.history)
+    ends = (one.t_us for one in facts.history.events if (one.name, one.fault) == ("healed", step.number))
+    until_us = min((t_us for t_us in ends if t_us >= event.t_us), default=FOREVER)
+    for shard in dict.fromkeys(facts.shards.of(name, since_us) for name in apart):
+        owner = None if shard is None else facts.ownership.owner_at(shard, since_us)
+        if owner is None or owner in apart:
+            continue
+        taken = facts.ownership.owner_after(owner, since_us)
+        if taken is not None and taken.node in apart and since_us < taken.from_us <= until_us:
+            yield owner
 
 
 def _explained(hit: Hit, budget: LossBudget) -> Owner | None:

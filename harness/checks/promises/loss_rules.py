@@ -20,7 +20,7 @@ from harness.checks.facts.ownership import Ownership
 from harness.checks.facts.promotions import BEFORE, CLEARED, NOTICED, PUBLISHED, SUSPECTED, Owner
 from harness.checks.facts.restarts import Restart
 from harness.checks.facts.settings import Settings, directive_set
-from harness.checks.facts.struck import full_since_us, targets_of
+from harness.checks.facts.struck import full_since_us, saved_by_hand, targets_of
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
@@ -454,9 +454,9 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
             said = f"appendfsync everysec: {said}, {HELD_BACK_S:g} s at most"
             return _last_writes(hit, HELD_BACK_S, 0.0, said)
         return _in_file(hit)
-    if kept == SNAPSHOT:
-        if orderly:
-            return Allowed(f"{name} saves its data when it is stopped")
+    if kept == SNAPSHOT and orderly and "nosave" not in hit.setting("shutdown-on-sigterm", ""):
+        return Allowed(f"{name} saves its data when it is stopped")
+    if kept == SNAPSHOT or saved_by_hand(name, hit.history, hit.since_us):
         return _of_any_age(_gone_us(hit), f"{name} comes back with its last snapshot, which may be old")
     return _of_any_age(_gone_us(hit), f"{name} has no persistence, so it comes back empty")
 
@@ -683,12 +683,12 @@ def _heard_in_cluster(hit: Hit, taken: Owner, what: str = "its late failover") -
 
 
 def _min_replicas(hit: Hit) -> Allowed | None:
-    """A primary cut off from all replicas refuses writes once their last report is too old. Where faults
+    """A primary that too few replicas reach refuses writes once their last report is too old. Where faults
     changed what it asks for, that counts from when it asked for them again, and by the longest lag."""
     start_us: float | None = None
-    longest_s = 0.0
+    longest_s, beside = 0.0, len(_replicas_beside(hit))
     for spell in hit.settings.between(hit.node.name, hit.since_us, hit.over_us):
-        lag_s = _max_lag_s(spell.node)
+        lag_s = _max_lag_s(spell.node, beside)
         if lag_s is None:
             start_us = None
             continue
@@ -703,11 +703,19 @@ def _min_replicas(hit: Hit) -> Allowed | None:
     return _after(start_us, hit, more_s, longest_s + MIN_REPLICAS_USUALLY_S, before + formula)
 
 
-def _max_lag_s(node: NodePlan) -> float | None:
-    """How old the last report of its replicas may be; None: it asks for none."""
+def _max_lag_s(node: NodePlan, beside: int) -> float | None:
+    """How old the last report of its replicas may be; None: it asks for none, or for no more than those that
+    report on."""
     needed = setting(node, "min-replicas-to-write", setting(node, "min-slaves-to-write", "0"))
     lag_s = float(setting(node, "min-replicas-max-lag", setting(node, "min-slaves-max-lag", "10")))
-    return None if needed == "0" or not lag_s else lag_s
+    return None if int(needed) <= beside or not lag_s else lag_s
+
+
+def _replicas_beside(hit: Hit) -> list[str]:
+    """Those of its replicas that are on its side of the cut, as on one host: they report on."""
+    apart = targets_of(hit.event, hit.history)
+    members = hit.facts.shards.members(hit.shard, hit.since_us) - {hit.node.name}
+    return [name for name in members if (name in apart) is (hit.node.name in apart)]
 
 
 def _isolated(hit: Hit) -> Allowed:

@@ -11,14 +11,23 @@ that is the logout undone, judged as such. One that timed out leaves its entry b
 
 from __future__ import annotations
 
-from harness.checks.facts.causes import STALE, Why, acker, carried_off, of_loss, of_old_answer, watcher
+from harness.checks.facts.causes import (
+    STALE,
+    Why,
+    acker,
+    carried_off,
+    list_evicted,
+    of_loss,
+    of_old_answer,
+    watcher,
+)
 from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import STALE_READ
 from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
-from harness.model.words import Cause, FindingSide
+from harness.model.words import FindingSide
 
 INDEX_DRIFT = FindingKind(
     name="index-drift",
@@ -52,9 +61,8 @@ def _unlisted(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     timeout_us = _lasts_us(timelines, last)
     if audited.done_us >= last.sent_us + timeout_us - timelines.epsilon_us:
         return []
-    why = carried_off(timelines, timeline, last) or of_loss(timelines, last, audited, timeline.shard)
-    if any(key == last.step.key for key, _ in timelines.ownership.evicted_at):
-        why = Why(cause=Cause.EVICTED, because="the list itself was evicted")
+    why = list_evicted(timelines, last, audited.done_us) or carried_off(timelines, timeline, last)
+    why = why or of_loss(timelines, last, audited, timeline.shard)
     what = f"{timeline.named} exists, but the list of {timeline.user}'s sessions does not contain it"
     acked = f"though operation {last.operation.id} was acked"
     return [_drift(timelines, timeline, last, audited, why, f"{what}, {acked}.")]

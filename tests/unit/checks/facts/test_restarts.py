@@ -14,7 +14,7 @@ from harness.model.history import History
 from harness.model.records import Connection, Event
 from harness.model.words import Cause
 from lab.past import Past
-from lab.records import us
+from lab.records import fault_step, us
 from tests.builders_metrics import outline
 
 SAVES = {"save": "5 1"}
@@ -110,6 +110,33 @@ def test_first_answer_to_anybody_is_the_moment(opened_s: float, by_s: float) -> 
 def test_what_a_restart_explains(keys: int, read: int | None, settings: dict[str, str], cause: Cause) -> None:
     """By what it read from its snapshot, else by its keys; an append-only file is no snapshot."""
     assert restart(reborn(keys, read=read, settings=settings)).cause is cause
+
+
+@pytest.mark.parametrize(
+    ("keys", "read", "at", "node", "cause"),
+    [
+        (50, None, 4.0, "redis-1", Cause.OLDER_SNAPSHOT),
+        (49, None, 4.0, "redis-1", Cause.RESTARTED_EMPTY),
+        (50, 0, 4.0, "redis-1", Cause.RESTARTED_EMPTY),
+        (50, None, 4.0, "redis-2", None),
+        (50, None, 10.1, "redis-1", None),
+    ],
+)
+def test_snapshot_that_somebody_saved_is_read(
+    keys: int, read: int | None, at: float, node: str, cause: Cause | None
+) -> None:
+    """Though the node has no save points, and where it does not say what it read. A log is read before it."""
+
+    def saved(history: History) -> History:
+        event = Event(source="fault 3", name="effect", t_us=us(at), node=node, shard=1, fault=3)
+        scenario = history.plan.scenario
+        scenario = replace(scenario, faults=(*scenario.faults, fault_step("save snapshot", at=at, number=3)))
+        return replace(
+            history, plan=replace(history.plan, scenario=scenario), events=(*history.events, event)
+        )
+
+    assert restart(saved(reborn(keys, read=read))).cause is cause
+    assert restart(saved(reborn(50, settings=ALWAYS))).cause is None
 
 
 def test_only_what_may_have_been_held_back_is_explained() -> None:

@@ -302,6 +302,26 @@ def test_escape_counts_the_looks_after_the_call_only() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("at", "key", "evicted"),
+    [
+        (1.9, "user:{ann}:sessions", True),
+        (1.9, "user:{bob}:sessions", False),
+        (0.9, "user:{ann}:sessions", False),
+        (2.6, "user:{ann}:sessions", False),
+    ],
+)
+def test_list_that_was_evicted_before_the_call_is_why_it_missed_a_session(
+    at: float, key: str, evicted: bool
+) -> None:
+    """After the entry, and before the call read the list."""
+    past = _everywhere(3.0)
+    past.event("evicted", at, source="redis-1", node="redis-1", shard=1, key=key)
+    (found,) = _found(past)
+    assert (found.cause is Cause.EVICTED) is evicted
+    assert ("; the list itself was evicted" in found.because) is evicted
+
+
 def test_escape_that_was_listed_and_deleted_was_undone() -> None:
     """Its delete was acked, and the session is there."""
     past = _everywhere(listed=True)

@@ -355,6 +355,11 @@ HELD_BACK = "appendfsync everysec: a write to redis-1's append-only file waits f
             {"save": "5 1"},
             ("redis-1 saves its data when it is stopped", 0.0, None, None),
         ),
+        (
+            healed(past("stop", over=None), 3.0),
+            {"save": "5 1", "shutdown-on-sigterm": "nosave force"},
+            ("redis-1 comes back with its last snapshot, which may be old", None, None, 2.0),
+        ),
         (past("restart", over=None), {"appendonly": "yes"}, (HELD_BACK, 2.0, 0.0, 2.0)),
         (
             past("restart"),
@@ -411,6 +416,21 @@ HELD_BACK = "appendfsync everysec: a write to redis-1's append-only file waits f
             healed(past("isolate"), 9.0),
             {"min-replicas-to-write": "1"},
             ("min-replicas-max-lag 10 s + 2 s + 0.7 s", 12.7, 11.0, 14.7),
+        ),
+        (
+            past("isolate", detail="redis-1, redis-3, sentinel-1: done"),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "3"},
+            ("the partition was not healed", None, None, None),
+        ),
+        (
+            past("isolate", detail="redis-1, redis-3, sentinel-1: done"),
+            {"min-replicas-to-write": "2", "min-replicas-max-lag": "3"},
+            ("min-replicas-max-lag 3 s + 2 s + 0.7 s", 5.7, 4.0, 7.7),
+        ),
+        (
+            past("isolate", detail="redis-1, sentinel-1: done"),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "3"},
+            ("min-replicas-max-lag 3 s + 2 s + 0.7 s", 5.7, 4.0, 7.7),
         ),
         (
             past("isolate", CLUSTER),
@@ -1487,3 +1507,57 @@ def test_failover_of_the_other_shard_may_lose_what_was_moved_there(shard: int, b
     )
     answer = allowed(replace(history, plan=replace(history.plan, nodes=nodes)))
     assert (answer.bound_s is not None) is bounded
+
+
+@pytest.mark.parametrize(
+    ("struck", "kind", "options", "heal", "until_s"),
+    [
+        ("redis-2, sentinel-2, sentinel-3", "isolate", {}, 40.0, 60.0),
+        ("redis-2, sentinel-2, sentinel-3", "isolate", {}, None, None),
+        ("redis-2, sentinel-2, sentinel-3", "cut", {"from": "nodes"}, 40.0, 60.0),
+        ("sentinel-2, redis-2", "cut", {}, 40.0, 60.0),
+        ("redis-2", "cut", {"from": "clients"}, 40.0, 24.0),
+        ("redis-3, sentinel-2, sentinel-3", "isolate", {}, 40.0, 24.0),
+        ("sentinel-2, sentinel-3", "isolate", {}, 40.0, 24.0),
+        ("redis-2, sentinel-2, sentinel-3", "isolate", {}, 3.0, 24.0),
+        ("redis-2, redis-3, sentinel-3", "lose", {}, 40.0, 24.0),
+    ],
+)
+def test_primary_that_was_left_behind_goes_on(
+    struck: str, kind: str, options: dict[str, Any], heal: float | None, until_s: float | None
+) -> None:
+    """Its replica and most sentinels were cut off from it, and it learns of the promotion only later. Where
+    the promotion was not on the other side of a cut, no fault requested it."""
+    told = past(kind, detail=f"{struck}: done", **options)
+    if heal is not None:
+        healed(told, heal)
+    (longest,) = (one for one in loss_budgets(facts_of(told.history())) if not one.costs_nothing)
+    assert (longest.fault is None) is (until_s == 24.0)
+    ends_s = None if longest.until_s is None else longest.until_s + 2.0
+    assert ends_s == pytest.approx(until_s, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("struck", "bound_s"),
+    [("redis-2, redis-3, sentinel-3", 5.7), ("redis-2, sentinel-2, sentinel-3", 58.0)],
+)
+def test_primary_that_was_left_behind_keeps_its_guard(struck: str, bound_s: float) -> None:
+    """It has no replica on its side any more, or has one."""
+    told = healed(past("isolate", detail=f"{struck}: done"), 40.0)
+    guarded = directed(told.history(), **{"min-replicas-to-write": "1", "min-replicas-max-lag": "3"})
+    (longest,) = (one for one in loss_budgets(facts_of(guarded)) if not one.costs_nothing)
+    assert (longest.bound_s, longest.fault) == (pytest.approx(bound_s), 1)
+
+
+def test_snapshot_that_somebody_saved_is_what_comes_back() -> None:
+    """Though the node has no save points; with them an orderly stop saves anew."""
+    told = past("stop", SINGLE, over=None)
+    told.fault(1.5, "redis-1: saved", "save snapshot")
+    healed(told, 3.0)
+    old = ("redis-1 comes back with its last snapshot, which may be old", None, None, 2.0)
+    assert said(allowed(told)) == old
+    assert allowed(directed(told.history(), save="5 1")).bound_s == 0.0
+    assert allowed(directed(told.history(), appendonly="yes")).bound_s == 0.0
+    late = past("stop", SINGLE, over=None)
+    late.fault(2.5, "redis-1: saved", "save snapshot")
+    assert "comes back empty" in allowed(healed(late, 3.0)).derivation

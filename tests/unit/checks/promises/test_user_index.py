@@ -137,7 +137,10 @@ def test_list_that_was_evicted_says_so() -> None:
     past.event("evicted", 1.9, source="redis-1", node="redis-1", shard=1, key="user:{ann}:sessions")
     (found,) = _found(past)
     assert (found.cause, found.because) == (Cause.EVICTED, "the list itself was evicted")
-    past.events[-1].key = "user:{bob}:sessions"
+    past.events[-1].t_us = us(0.9)  # it was entered later
+    (found,) = _found(past)
+    assert found.cause is Cause.NOT_DETERMINED
+    past.events[-1].t_us, past.events[-1].key = us(1.9), "user:{bob}:sessions"
     (found,) = _found(past)
     assert found.cause is Cause.NOT_DETERMINED
 
