@@ -28,6 +28,7 @@ from harness.model.inventory import NodePlan
 from harness.model.persistence import (
     HELD_BACK_S,
     LOG,
+    NOTHING,
     SNAPSHOT,
     holds_back,
     persistence,
@@ -466,6 +467,8 @@ def _of_another_file(hit: Hit) -> Allowed | None:
     name, stored, read = hit.node.name, persistence(hit.node), persistence(hit.reads)
     if stored == read:
         return None
+    if (stored, read) == (NOTHING, SNAPSHOT):
+        return _of_any_age(_gone_us(hit), f"{name} comes back with its last snapshot, which may be old")
     off_us = hit.settings.since_us(name, hit.since_us, lambda one: persistence(one) != LOG)
     if read != LOG or off_us == NEVER:
         said = f"{name} was started with another persistence: it does not read what it had stored"
