@@ -11,6 +11,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import cast
 
+import msgspec
+
 from harness.errors import UsageError
 from harness.model.history import History
 
@@ -35,8 +37,13 @@ def check_plausible(directory: Path, past: History) -> None:
         raise UsageError(f"{directory}: a time of {str(furthest)[:_SHOWN]} µs is none of a run's: damaged")
 
 
+class _Sent(msgspec.Struct):
+    sent_us: int
+
+
 def _times(past: History) -> list[int]:
     times: list[int] = [past.closing.t_us] if past.closing else []
+    times += [entry.sent_us for entries in past.audit_as(_Sent) for entry in entries]
     for records, field in (
         (past.events, "t_us"),
         (past.clocks, "t_us"),
@@ -45,7 +52,6 @@ def _times(past: History) -> list[int]:
         (past.phases, "t_us"),
         (past.brackets, "t_us"),
         (past.samples, "done_us"),
-        (past.audit, "sent_us"),
         (past.objects, "sent_us"),
         (past.readings, "done_us"),
         (past.forensics, "sent_us"),

@@ -66,7 +66,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _PART_BYTES = 1 << 19
-LONG_BYTES = 32 << 20
+LONG_BYTES = 8 << 20
 """The audit of a history with more text than that stays packed."""
 _SHOWN = 80
 _SEAL = b'{"type":"seal"'
@@ -268,12 +268,12 @@ def _take(found: _Decoded, records: list[Record], first: int, part: memoryview) 
     if found.audit is None:
         found.records += enumerate(shared(records), first)
         return
-    entries = [one for one in records if isinstance(one, AuditEntry)]
-    if len(entries) == len(records):
-        found.audit.add(entries, part)
+    kinds = {*map(type, records)}
+    if kinds == {AuditEntry}:
+        found.audit.add(cast("list[AuditEntry]", records), part)
         return
-    if entries:
-        found.audit.add(entries)
+    if AuditEntry in kinds:
+        found.audit.add([one for one in records if isinstance(one, AuditEntry)])
     found.records += [pair for pair in enumerate(records, first) if not isinstance(pair[1], AuditEntry)]
 
 

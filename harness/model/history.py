@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from harness.model.clock_bounds import widest_us
-from harness.model.packed_audit import PackedAudit
+from harness.model.packed_audit import PackedAudit, as_kind
 from harness.model.plan import Plan
 from harness.model.records import (
     AuditEntry,
@@ -168,12 +168,16 @@ class History:
         number = self.valid_pass
         return (entry for entry in self.audit if number is not None and entry.pass_n == number)
 
-    def valid_audit_as(self, kind: type[S]) -> Iterator[S]:
-        """The same for whoever needs less of each entry, and is quicker: a Struct that has `pass_n` and some
-        of an entry's other fields. What it has not, must not be asked for."""
-        number, audit = self.valid_pass, self.audit
-        entries = audit.only(kind) if isinstance(audit, PackedAudit) else cast("Sequence[S]", audit)
-        return (entry for entry in entries if number is not None and entry.pass_n == number)
+    def audit_as(self, kind: type[T]) -> Iterator[list[T]]:
+        """Every pass, some entries at a time, for whoever needs less of each and is quicker: a Struct that
+        has some of an entry's fields."""
+        return as_kind(self.audit, kind)
+
+    def valid_audit_as(self, kind: type[S]) -> Iterator[list[S]]:
+        """The same of the pass that counts; the Struct has `pass_n`."""
+        number = self.valid_pass
+        for entries in self.audit_as(kind) if number is not None else ():
+            yield [entry for entry in entries if entry.pass_n == number]
 
     def valid_audit_about(self, sessions: Collection[str]) -> Iterator[AuditEntry]:
         """The same of these sessions alone."""

@@ -7,22 +7,23 @@ few of the fields, or for a few of the sessions, is spared the others.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain, pairwise
+from functools import cache
+from itertools import chain
 from operator import attrgetter
 from sys import intern
 from typing import TypeVar, overload
 
 import msgspec
 
+from harness.costly import pa
 from harness.model.records import AuditEntry
 
 R = TypeVar("R")
 T = TypeVar("T")
 
-_LEVEL = 1
-"""Of zlib: what three nodes say of a session is nearly the same text."""
+_AT_ONCE = 4096
+"""Entries that are made of unpacked ones."""
 
 IN_ORDER = attrgetter("pass_n", "sent_us")
 
@@ -35,7 +36,8 @@ class PackedAudit(Sequence[AuditEntry]):
     """
 
     def __init__(self) -> None:
-        self._blocks: list[bytes] = []
+        self._blocks: list[tuple[bytes, int]] = []
+        """Packed, and as large as this before."""
         self._packed = 0
         self._held: tuple[Sequence[AuditEntry], memoryview | None] = ((), None)
         self._last = (0, 0)
@@ -45,8 +47,8 @@ class PackedAudit(Sequence[AuditEntry]):
         """A block of them: hundreds of entries, not all, as a block is decoded at once. `lines`: what they
         were decoded from, where there was nothing else in it. It is packed when the next one is there."""
         before, packable = self._held
-        moments = map(IN_ORDER, chain(before[-1:], entries))  # those before stand in order
-        if any(later < earlier for earlier, later in pairwise(moments)):
+        moments = [*map(IN_ORDER, chain(before[-1:], entries))]  # those before stand in order
+        if moments != sorted(moments):
             together = sorted(chain(before, entries), key=IN_ORDER)
             before, packable = together[: len(before)], None
             entries, lines = together[len(before) :], None
@@ -69,21 +71,19 @@ class PackedAudit(Sequence[AuditEntry]):
             return
         self._ordered &= self._last <= IN_ORDER(entries[0])
         self._last = IN_ORDER(entries[-1])
-        self._blocks.append(zlib.compress(lines or _encoder.encode_lines(entries), _LEVEL))
+        text = lines or _encoder.encode_lines(entries)
+        self._blocks.append((_codec().compress(text, asbytes=True), len(text)))
         self._packed += len(entries)
 
-    def only(self, kind: type[T]) -> Iterator[T]:
-        """Every entry, as a Struct that has some of its fields, named and typed the same."""
+    def blocks(self) -> Iterator[bytes]:
+        """All lines, a block at a time."""
         self.end()
-        decode = msgspec.json.Decoder(kind).decode_lines
-        for block in self._blocks:
-            yield from decode(zlib.decompress(block))
+        for packed, size in self._blocks:
+            yield _codec().decompress(packed, size, asbytes=True)
 
     def about(self, sessions: Collection[str]) -> Iterator[AuditEntry]:
         """The entries of these, for keeping: what is equal is there once."""
-        self.end()
-        for block in self._blocks if sessions else ():
-            lines = zlib.decompress(block)
+        for lines in self.blocks() if sessions else ():
             if any(one.session in sessions for one in _whose(lines)):
                 yield from shared([one for one in _decode(lines) if one.session in sessions])
 
@@ -91,7 +91,7 @@ class PackedAudit(Sequence[AuditEntry]):
         return self._packed + len(self._held[0])
 
     def __iter__(self) -> Iterator[AuditEntry]:
-        return self.only(AuditEntry)
+        return chain.from_iterable(map(_decode, self.blocks()))
 
     @overload
     def __getitem__(self, at: int) -> AuditEntry: ...
@@ -104,6 +104,22 @@ class PackedAudit(Sequence[AuditEntry]):
 
 class _Whose(msgspec.Struct):
     session: str
+
+
+@cache
+def _codec() -> pa.Codec:
+    """What three nodes say of a session is nearly the same text, and may stand a hundred sessions apart."""
+    return pa.Codec("zstd", compression_level=1)
+
+
+def as_kind(audit: Sequence[AuditEntry], kind: type[T]) -> Iterator[list[T]]:
+    """Every entry, as a Struct that has some of its fields, named and typed the same; some at a time."""
+    if isinstance(audit, PackedAudit):
+        blocks = audit.blocks()
+    else:
+        parts = (audit[begin : begin + _AT_ONCE] for begin in range(0, len(audit), _AT_ONCE))
+        blocks = map(_encoder.encode_lines, parts)
+    return map(msgspec.json.Decoder(kind).decode_lines, blocks)
 
 
 _encoder = msgspec.json.Encoder()

@@ -295,7 +295,7 @@ class Bracket(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type"
     """node -> run_id, role, replid, offset, epoch."""
 
 
-class AuditEntry(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="audit"):
+class AuditEntry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, tag_field="type", tag="audit"):
     """One session as one node holds it after recovery."""
 
     pass_n: int
@@ -317,7 +317,7 @@ class AuditEntry(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     error: str | None = None
 
 
-class ObjectEntry(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="object"):
+class ObjectEntry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, tag_field="type", tag="object"):
     """What one node holds after recovery of an object that is no session (`harness.objects`)."""
 
     pass_n: int

@@ -7,7 +7,7 @@ Trap: a dictionary's codes belong to one column of one table; `same_as` translat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from harness.costly import np, npt, pa, pc
@@ -155,9 +155,10 @@ class Names:
         found = [known.setdefault(text, len(known)) for text in texts.to_pylist()]
         return np.array(found, np.int32)
 
-    def known(self, texts: pa.Array) -> Codes:
-        """The same, and `UNKNOWN` for what is new."""
-        return np.array([self._numbers.get(text, UNKNOWN) for text in texts.to_pylist()], np.int32)
+    def known(self, texts: Iterable[str]) -> Codes:
+        """The same of any texts, and `UNKNOWN` for what is new."""
+        get = self._numbers.get
+        return np.array([get(text, UNKNOWN) for text in texts], np.int32)
 
     def texts(self, numbers: Codes | Integers) -> list[str]:
         texts = self.all()

@@ -17,10 +17,14 @@ def audited_objects(history: History) -> Mapping[str, ObjectEntry]:
 
 
 def _audited(history: History) -> dict[str, ObjectEntry]:
+    role = str(NodeRole.PRIMARY)
+    told = [entry for entry in history.valid_objects() if entry.role == role]
+    found = {entry.key: entry for entry in told}
+    if len(found) == len(told):
+        return found
     said: dict[str, list[ObjectEntry]] = defaultdict(list)
-    for entry in history.valid_objects():
-        if entry.role == NodeRole.PRIMARY:
-            said[entry.key].append(entry)
+    for entry in told:
+        said[entry.key].append(entry)
     facts = facts_of(history)
     return {key: one for key, entries in said.items() if (one := _owners(facts, entries)) is not None}
 

@@ -8,7 +8,10 @@ orphaned master"), and it may be the one that is promoted next. Elsewhere nodes 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
+from harness.checks.columns.arrays import NO_CODE, Codes, Integers
+from harness.costly import np
 from harness.model.history import History
 from harness.model.records import Event
 
@@ -32,6 +35,16 @@ class Shards:
         if node not in self._began:
             return None
         return self._moved_to[node][bisect_right(self._moved_us[node], t_us)]
+
+    def of_each(self, nodes: Sequence[str], t_us: Integers) -> Codes:
+        """The same of many at once; `NO_CODE`: it is no data node of this run."""
+        place = {name: n for n, name in enumerate(self._began)}
+        found, codes = np.full(len(nodes), NO_CODE), np.array([place.get(one, NO_CODE) for one in nodes])
+        for name, n in place.items():
+            mine = np.flatnonzero(codes == n)
+            moves = np.searchsorted(self._moved_us[name], t_us[mine], side="right")
+            found[mine] = np.array(self._moved_to[name])[moves]
+        return found.astype(np.int32)
 
     def of_event(self, event: Event) -> int | None:
         """The shard that an event concerns: its node's then; of one without a data node, what it names."""

@@ -1,28 +1,26 @@
 """Where the audit disagrees with what the steps left behind: part of the screen.
 
-The audit is a few records a session, so it is walked one by one; only what the primaries hold is
-summed up as the looks are (`contents`). Trap: no answer is no agreement. A replica that did not answer
-leaves something open, and so makes a suspect.
+An audit is a few answers for each session. Each becomes a few numbers, block by block, as a long audit does
+not fit into memory. What it shows is summed up as the looks are (`contents`). Nodes agree if that does.
+Trap: no answer is no agreement. A replica that did not answer leaves something open, and so makes a suspect.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import msgspec
 
-from harness.checks.columns.arrays import NONE, Codes, Integers
+from harness.checks.columns.arrays import NO_CODE, NONE, Codes, Flags, Integers
 from harness.checks.facts.of_run import facts_of
-from harness.checks.promises.replica_agreement import differs
-from harness.checks.screen.contents import contents_of, sums
+from harness.checks.facts.shards import Shards
+from harness.checks.promises.replica_agreement import PTTL_TOLERANCE_MS
+from harness.checks.screen.contents import NEVER, contents_of, sums
 from harness.checks.screen.course import Lives
 from harness.checks.screen.so_far import SoFar, Sums, chained, numbers_of
-from harness.costly import np, pa
+from harness.costly import np, pa, pc
 from harness.model.history import History
-from harness.model.records import AuditEntry
 from harness.model.words import NodeRole
 
 
@@ -41,42 +39,25 @@ class Audited:
 
 def agreed_on(history: History, so_far: SoFar) -> Audited:
     """Which sessions all nodes that hold them agree on, and every step has left its witness on."""
-    where = facts_of(history).shards
-    parts: list[Audited] = []
-    sessions: list[int] = []
-    primaries: list[AuditEntry] = []
-    for session, answers in _answers(history, so_far):
-        shard = so_far.shard[session]
-        mine = [one for one in answers if where.of(one.node, one.sent_us) == shard]
-        primary = _primary(mine)
-        if primary is not None and _indexed(primary, answers):
-            sessions.append(session)
-            primaries.append(primary)
-        if len(primaries) == _AT_ONCE:
-            parts.append(_audited(sessions, primaries, so_far))
-            sessions.clear()
-            primaries.clear()
-    parts.append(_audited(sessions, primaries, so_far))
+    told = _answers(history, so_far)
+    mine = told.shard == so_far.shard[told.session]
+    speaks = mine & told.primary
+    good = np.bincount(told.session[speaks], minlength=len(so_far.suspect)) == 1
+    place = np.zeros(len(good), np.int64)
+    place[told.session[speaks]] = np.flatnonzero(speaks)
+    primary = told.where(place[told.session])
+    good[told.session[mine & ~(told.whole & _same(told, primary))]] = False
+    listed = told.primary & (told.indexed != NO_CODE)
+    good[told.session[listed & (told.indexed != (primary.shown != 0))]] = False
+    sessions = np.flatnonzero(good).astype(np.int32)
+    found = told.where(place[sessions])
+    fine = (found.left == so_far.left[sessions]) & (found.order == so_far.chain[sessions])
     return Audited(
-        **{name: np.concatenate([getattr(one, name) for one in parts]) for name in Audited.__slots__}
-    )
-
-
-_AT_ONCE = 4096
-"""Sessions whose answers are looked at together: an answer takes a thousand times what is kept of it."""
-
-
-def _audited(numbers: Sequence[int], primaries: Sequence[AuditEntry], so_far: SoFar) -> Audited:
-    """Those of these sessions that have all of their witnesses."""
-    sessions = np.array(numbers, np.int32)
-    left, order = _witnessed(primaries)
-    good = (left == so_far.left[sessions]) & (order == so_far.chain[sessions])
-    return Audited(
-        sessions=sessions[good],
-        shown=_shown(primaries)[good],
-        sent_us=np.array([one.sent_us for one in primaries], np.int64)[good],
-        done_us=np.array([one.done_us for one in primaries], np.int64)[good],
-        pttl_ms=np.array([NONE if one.pttl_ms is None else one.pttl_ms for one in primaries], np.int64)[good],
+        sessions=sessions[fine],
+        shown=found.shown[fine],
+        sent_us=found.sent_us[fine],
+        done_us=found.done_us[fine],
+        pttl_ms=found.pttl_ms[fine],
     )
 
 
@@ -96,72 +77,116 @@ def contradicted(audited: Audited, so_far: SoFar) -> Codes:
     return found
 
 
-def _answers(history: History, so_far: SoFar) -> Iterator[tuple[int, list[AuditEntry]]]:
-    """Each session (by number) with the valid pass's entries about it, once all of them were read: nodes are
-    asked by turns, and a long audit does not fit into memory. Sessions without an entry are left out."""
-    number = {name: n for n, name in enumerate(so_far.sessions.all())}
-    left = Counter(one.session for one in history.valid_audit_as(_Whose) if one.session in number)
-    answers: dict[str, list[AuditEntry]] = defaultdict(list)
-    for entry in history.valid_audit():
-        if entry.session not in left:
-            continue
-        answers[entry.session].append(entry)
-        left[entry.session] -= 1
-        if not left[entry.session]:
-            yield number[entry.session], answers.pop(entry.session)
+class _Told(msgspec.Struct, gc=False):
+    """What the screen asks an entry of the audit for."""
 
-
-class _Whose(msgspec.Struct):
     pass_n: int
     session: str
+    node: str
+    role: str
+    sent_us: int
+    done_us: int
+    key_type: str | None = None
+    pttl_ms: int | None = None
+    saw: msgspec.Raw = msgspec.Raw()
+    """As it stands there, as do the witnesses."""
+    witnesses: msgspec.Raw = msgspec.Raw()
+    indexed: bool | None = None
 
 
-def _shown(primaries: Sequence[AuditEntry]) -> Sums:
-    """What each shows of its session, summed up as a look is."""
-    said = [msgspec.json.encode(one.saw).decode() for one in primaries]
-    return sums(contents_of([pa.array(said, pa.string())]))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Answers:
+    """Answers about sessions that the screen knows, one entry each."""
+
+    session: Codes
+    shard: Codes
+    """Of the node, then; `NO_CODE`: it is none of the run's."""
+    primary: Flags
+    whole: Flags
+    """It says what is there, in fields, and when."""
+    shown: Sums
+    left: Integers
+    """How many witnesses it shows."""
+    order: Sums
+    """Which, and in which order: `chained`."""
+    sent_us: Integers
+    done_us: Integers
+    pttl_ms: Integers
+    indexed: Codes
+    """1 or 0; `NO_CODE`: not asked."""
+
+    def where(self, chosen: Flags | Integers) -> _Answers:
+        return _Answers(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
 
 
-def _witnessed(primaries: Sequence[AuditEntry]) -> tuple[Integers, Sums]:
+def _answers(history: History, so_far: SoFar) -> _Answers:
+    """What the pass that counts was told."""
+    where = facts_of(history).shards
+    parts = [_numbers((), where, so_far)]
+    parts += [_numbers(block, where, so_far) for block in history.valid_audit_as(_Told)]
+    return _Answers(
+        **{one.name: np.concatenate([getattr(each, one.name) for each in parts]) for one in fields(_Answers)}
+    )
+
+
+def _numbers(block: Sequence[_Told], where: Shards, so_far: SoFar) -> _Answers:
+    role, saw = str(NodeRole.PRIMARY), pa.array([bytes(one.saw) for one in block], pa.string())
+    session = so_far.sessions.known([one.session for one in block])
+    sent_us, done_us = _reckoned([one.sent_us for one in block]), _reckoned([one.done_us for one in block])
+    pttl_ms = _reckoned([NONE if one.pttl_ms is None else one.pttl_ms for one in block])
+    shown, (left, order) = sums(contents_of([saw])), _witnessed(block)
+    whole = pc.and_(pc.greater(pc.binary_length(saw), 0), pc.not_equal(saw, "null")).to_numpy(False)
+    whole &= (sent_us > -_BEYOND) & (sent_us <= done_us) & (done_us < _BEYOND)
+    whole &= (np.abs(pttl_ms) < _BEYOND) | (pttl_ms == NONE)
+    bare = np.flatnonzero(shown == 0)
+    of_fields = [block[n].key_type in {None, "hash", "none"} for n in bare.tolist()]
+    whole[bare] &= np.array(of_fields, np.bool_)
+    found = _Answers(
+        session=session,
+        shard=where.of_each([one.node for one in block], sent_us),
+        primary=np.array([one.role == role for one in block], np.bool_),
+        whole=whole,
+        shown=shown,
+        left=left,
+        order=order,
+        sent_us=sent_us,
+        done_us=done_us,
+        pttl_ms=pttl_ms,
+        indexed=np.array([NO_CODE if one.indexed is None else one.indexed for one in block], np.int32),
+    )
+    return found.where(session >= 0)
+
+
+_BEYOND = 1 << 50
+"""No number of a run's is as large."""
+
+
+def _reckoned(numbers: Sequence[int]) -> Integers:
+    """Numbers that nothing can be done with made ones that are `_BEYOND`, and fit."""
+    try:
+        return np.array(numbers, np.int64)
+    except OverflowError:
+        return np.array([max(-_BEYOND, min(one, _BEYOND)) for one in numbers], np.int64)
+
+
+def _witnessed(block: Sequence[_Told]) -> tuple[Integers, Sums]:
     """How many witnesses each of these shows, and which, in their order."""
-    each = np.array([len(one.witnesses or ()) for one in primaries], np.int64)
-    numbers = numbers_of(chain.from_iterable(one.witnesses or () for one in primaries))
-    ends = np.cumsum(each)
-    place = np.arange(len(numbers)) - np.repeat(ends - each, each)
-    order = np.zeros(len(each), np.uint64)
-    np.add.at(order, np.repeat(np.arange(len(each)), each), chained(numbers, place))
-    return each, order
+    told = contents_of([pa.array([bytes(one.witnesses) for one in block], pa.string())])
+    each = np.diff(told.offsets)
+    text = np.repeat(np.arange(len(told)), each)
+    numbers = numbers_of(told.texts.to_pylist())[told.tokens]
+    order = np.zeros(len(told), np.uint64)
+    np.add.at(order, text, chained(numbers, np.arange(len(text)) - told.offsets[text]))
+    order[told.escaped] = NEVER
+    each[told.empty], order[told.empty] = 0, 0
+    return each[told.codes], order[told.codes]
 
 
-def _primary(answers: Iterable[AuditEntry]) -> AuditEntry | None:
-    """The answer of the shard's only primary, if all of its replicas answered the same."""
-    primary: AuditEntry | None = None
-    others = []
-    for entry in answers:
-        if entry.saw is None or (not entry.saw and entry.key_type not in {None, "hash", "none"}):
-            return None
-        if entry.role != NodeRole.PRIMARY:
-            others.append(entry)
-        elif primary is not None:
-            return None
-        else:
-            primary = entry
-    if primary is None or not all(_same(primary, other) for other in others):
-        return None
-    return primary
-
-
-def _same(primary: AuditEntry, other: AuditEntry) -> bool:
-    """Quick where both say the same to the letter, which is what nearly all do."""
-    equal = other.saw is primary.saw or other.saw == primary.saw
-    equal = equal and (other.witnesses is primary.witnesses or other.witnesses == primary.witnesses)
-    return (equal and other.pttl_ms == primary.pttl_ms) or differs(primary, other) is None
-
-
-def _indexed(primary: AuditEntry, answers: Iterable[AuditEntry]) -> bool:
-    """The user's index says of the session what its primary says."""
-    return all(
-        one.indexed is bool(primary.saw)
-        for one in answers
-        if one.indexed is not None and one.role == NodeRole.PRIMARY
+def _same(one: _Answers, primary: _Answers) -> Flags:
+    """Beyond doubt the same data: with as long to live, once the time between the two looks is left out."""
+    same: Flags = (one.shown == primary.shown) & (one.left == primary.left) & (one.order == primary.order)
+    apart_us = (one.pttl_ms - primary.pttl_ms) * 1000 + (one.sent_us - primary.sent_us)
+    alive = (one.pttl_ms >= 0) & (primary.pttl_ms >= 0)
+    return same & np.where(
+        alive, np.abs(apart_us) <= PTTL_TOLERANCE_MS * 1000, one.pttl_ms == primary.pttl_ms
     )

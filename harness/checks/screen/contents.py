@@ -71,7 +71,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """A column of JSON objects, cut into tokens: all of the work on it that can be done beforehand."""
+    """A column of JSON objects, or lists of texts, cut into tokens: all that can be done beforehand."""
 
     codes: Codes
     """Of each row, its text; -1: none."""
@@ -82,7 +82,7 @@ class Contents:
     texts: pa.Array
     """Tokens; each chunk of the column has its own."""
     empty: Flags
-    """By text: `{}`."""
+    """By text: `{}` or `[]`."""
     escaped: Flags
     """By text: has something in it that JSON writes in another way."""
 
@@ -92,11 +92,12 @@ class Contents:
 
 def contents_of(chunks: Iterable[pa.Array]) -> Contents:
     """Cut a column, chunk by chunk: what is large about it need not be in memory at once."""
-    parts = [_cut(pa.array([], pa.string()))]
+    parts = []
     for chunk in chunks:
         parts.append(_cut(chunk))
         del chunk
-    found = _joined(parts)
+    parts = parts or [_cut(pa.array([], pa.string()))]
+    found = parts[0] if len(parts) == 1 else _joined(parts)
     give_back(len(found.codes))
     return found
 
@@ -138,7 +139,7 @@ def _cut(chunk: pa.Array) -> Contents:
         offsets=cut.offsets.to_numpy().astype(np.int64),
         tokens=pieces.indices.to_numpy(),
         texts=pieces.dictionary,
-        empty=_truths(pc.equal(texts, "{}")),
+        empty=_truths(pc.less_equal(pc.binary_length(texts), 2)),
         escaped=_escaped(texts),
     )
 
@@ -149,7 +150,7 @@ def _counted_on(codes: Codes, by: int) -> Codes:
 
 
 def _split(texts: pa.Array) -> pa.ListArray:
-    """The tokens of each JSON object whose values are all text."""
+    """The tokens of each JSON object whose values are all text, or list of texts."""
     inner = pc.binary_slice(texts.cast(pa.binary()), 2, -2).cast(pa.string())
     return pc.split_pattern(inner, '","')
 
@@ -224,7 +225,7 @@ def weigh(changes: Changes, steps: int, so_far: SoFar) -> tuple[Sums, Codes]:
     np.add.at(added, all_of.step[order][now], gained[now])
     expected = np.where(follows, _shifted(total), 0) + all_of.amount[order]
     odd = follows & (writes != _shifted(writes))
-    own = np.isin(all_of.field[order], so_far.fields.known(pa.array(IDENTITY)))
+    own = np.isin(all_of.field[order], so_far.fields.known(IDENTITY))
     odd |= writes & ~all_of.makes[order] & (~follows | own)
     odd |= all_of.adds[order] & (total != expected)
     last = np.append(key[1:] != key[:-1], True)[: len(key)]

@@ -319,7 +319,7 @@ def _removals(steps: Steps, table: OperationTable, so_far: SoFar) -> tuple[Integ
     step = np.flatnonzero(steps.are(StepKind.REMOVE_FIELD))
     removed = steps.words(table, "removed", step)
     names = [msgspec.json.decode(text, type=tuple[str, ...]) for text in removed.names()]
-    known = so_far.fields.known(pa.array([one[0] if one else "" for one in names], pa.string()))
+    known = so_far.fields.known(one[0] if one else "" for one in names)
     alone = np.array([len(one) == 1 for one in names], np.bool_)
     fields = np.append(np.where(alone, np.maximum(known, NO_CODE), -2), -2).astype(np.int32)
     field = fields[removed.codes]

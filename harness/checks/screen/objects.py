@@ -141,7 +141,7 @@ class ObjectsSoFar:
         for n, one in enumerate(self._kinds):
             mine = looks & (kind == n)
             texts = _each(saw, at[mine], one.looked)
-            value[mine], total[mine] = [*map(number_of, texts)], [*map(total_of, texts)]
+            value[mine], total[mine] = [*map(number_of, texts)], _totals(texts)
         yes, no = (flagged(steps, "effective", value=flag)[at] for flag in (True, False))
         found = _Steps(
             key=key,
@@ -160,7 +160,7 @@ class ObjectsSoFar:
         """The keys of objects that the checks must look at, once all parts were read."""
         audited = audited_objects(history)
         shown = [key for key, entry in audited.items() if entry.saw]
-        numbers = self.keys.known(pa.array(shown, pa.string()))
+        numbers = self.keys.known(shown)
         self._loud[numbers[numbers >= 0]] = True
         unasked = [key for key, number in zip(shown, numbers.tolist(), strict=True) if number < 0]
         doubted = self._loud & (self._kind != NOBODYS)
@@ -187,11 +187,11 @@ class ObjectsSoFar:
 
     def _audits(self, audited: Mapping[str, ObjectEntry]) -> list[_Steps]:
         """What the audit saw of loud keys, as looks."""
-        told = [(key, entry) for key, entry in audited.items() if entry.saw is not None]
-        key = self.keys.known(pa.array([one for one, _ in told], pa.string()))
+        told = [entry for entry in audited.values() if entry.saw is not None]
+        key = self.keys.known(one.key for one in told)
         mine = np.flatnonzero(key >= 0)
         mine = mine[self._loud[key[mine]] & (self._kind[key[mine]] >= 0)]
-        key, entries = key[mine], [told[n][1] for n in mine.tolist()]
+        key, entries = key[mine], [told[n] for n in mine.tolist()]
         kinds = [self._kinds[n] for n in self._kind[key].tolist()]
         values = [kind.looked(entry.saw or {}) for kind, entry in zip(kinds, entries, strict=True)]
         return [
@@ -200,7 +200,7 @@ class ObjectsSoFar:
                 does=np.full(len(key), LOOK, np.int8),
                 effective=np.full(len(key), -1, np.int8),
                 value=np.array([*map(number_of, values)], np.uint64),
-                total=np.array([*map(total_of, values)], np.int64),
+                total=np.array(_totals(values), np.int64),
                 ttl_ms=np.full(len(key), NONE),
                 sent_us=np.array([one.sent_us for one in entries], np.int64),
                 done_us=np.array([one.done_us for one in entries], np.int64),
@@ -255,6 +255,11 @@ def total_of(text: str | None) -> int:
     if text is None:
         return 0
     return int(text) if _TOTAL.fullmatch(text) else NO_TOTAL
+
+
+def _totals(texts: Sequence[str | None]) -> list[int]:
+    known = {text: total_of(text) for text in {*texts}}
+    return [known[text] for text in texts]
 
 
 _MOST = 1_000_000_000

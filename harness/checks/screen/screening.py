@@ -277,7 +277,7 @@ def _sessions_of_steps(
     told = [Words(table.steps, name) for name in ("session", "member")]
     about = own.copy()
     for words in told:
-        named = words.mapped(so_far.sessions.known(words.texts), nothing=NO_CODE, dtype=np.int32)
+        named = words.mapped(so_far.sessions.known(words.names()), nothing=NO_CODE, dtype=np.int32)
         elsewhere = words.known & (named != about)
         strange = (named < 0) | (about != own) | (picked(so_far.user, named) != picked(users, rows))
         beyond |= elsewhere & strange

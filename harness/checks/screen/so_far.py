@@ -164,7 +164,7 @@ class SoFar:
         self.suspect[sessions] = True
 
     def blame_named(self, names: Sequence[str]) -> None:
-        numbers = self.sessions.known(pa.array(names, pa.string()))
+        numbers = self.sessions.known(names)
         self.blame(numbers[numbers >= 0])
         self.blamed_names.update(name for name, n in zip(names, numbers.tolist(), strict=True) if n < 0)
 

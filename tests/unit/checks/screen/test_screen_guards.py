@@ -866,6 +866,31 @@ def test_answer_of_a_node_that_is_not_as_it_must_be_makes_a_suspect(node: str, a
     assert suspects(audited(_entry(CID, node, **about))) == {"cid"}
 
 
+@pytest.mark.parametrize(
+    ("sent_s", "took_us", "pttl_ms", "fine"),
+    [
+        (36.0, 1000, 265_200, True),
+        (36.0, 1000, 266_200, True),
+        (36.0, 1000, 266_201, False),
+        (36.0, 1000, 264_200, True),
+        (36.0, 1000, 264_199, False),
+        (36.0, 0, 265_200, True),
+        (36.0, -1, 265_200, False),
+        (30.0, 1000, 1 << 70, False),
+        (1e18, 1000, 271_200, False),
+    ],
+)
+def test_replica_that_was_asked_later_has_that_much_less_to_live(
+    sent_s: float, took_us: int, pttl_ms: int, fine: bool
+) -> None:
+    """Give or take a second. The primary said 271.2 s, at 30 s. Numbers of no run prove nothing."""
+    sent_us = int(sent_s * 1_000_000)
+    replica = _entry(CID, "redis-2", sent_us=sent_us, done_us=sent_us + took_us, pttl_ms=pttl_ms)
+    primary = _entry(CID, "redis-1", sent_us=us(30.0), done_us=us(30.001), pttl_ms=271_200)
+    entries = tuple(replica(primary(one)) for one in _nothing_changed().audit)
+    assert suspects(replace(_nothing_changed(), audit=entries)) == (set() if fine else {"cid"})
+
+
 def test_answer_of_another_pass_does_not_count() -> None:
     """Neither for the session nor against it."""
     history = three().history()
