@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.checks.facts.causes import carried_over
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.timelines import Timelines
 from harness.checks.judge import judge
@@ -174,6 +175,30 @@ def test_replica_that_lost_what_it_had_in_a_restart_and_is_promoted(
     assert (found.because.startswith("redis-1 acked it, and redis-2 had it; then redis-2 came back")) is (
         cause is FORGOT
     )
+
+
+@pytest.mark.parametrize(
+    ("has", "told", "carried"),
+    [
+        ({"appendonly": "yes", "appendfsync": "always"}, "maxmemory", True),
+        ({"appendonly": "yes", "appendfsync": "always"}, "appendonly", False),
+        ({}, "maxmemory", False),
+        ({"save": "60 1"}, "maxmemory", False),
+    ],
+)
+def test_restart_carries_over_what_the_append_only_file_has(
+    has: dict[str, str], told: str, carried: bool
+) -> None:
+    """Unless somebody had switched it off meanwhile."""
+    past = Past()
+    past.settings = {"redis-1": has}
+    ann = past.log_in("ann", 3.0)
+    past.fault(2.0, "redis-1: set", "config set", directive=told, value="no")
+    past.fault(5.0, "redis-1: again", "restart")
+    past.reborn.append((5.2, "redis-1", 100))
+    timelines = Timelines(past.history())
+    (entered,) = timelines.sessions[ann].creations
+    assert carried_over(timelines, entered, 1) is carried
 
 
 @pytest.mark.parametrize(("reborn_s", "cause"), [(5.0, FORGOT), (2.0, LAGGED)])

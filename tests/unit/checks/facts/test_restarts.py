@@ -275,6 +275,16 @@ def test_process_reads_what_its_file_says_and_finds_what_the_one_before_it_store
     assert one.since_us == (float("-inf") if since_s is None else pytest.approx(us(since_s), abs=us(0.11)))
 
 
+def test_what_a_full_volume_held_back_is_no_loss_of_who_reads_no_append_only_file() -> None:
+    """What a process without any had not stored is said by what it came back with."""
+    past = Past()
+    past.settings = {"redis-1": LOGS}
+    past.fault(6.0, "redis-1: full", "fill volume")
+    past.fault(10.0, "redis-1: again", "restart", redis="appendonly no")
+    past.reborn.append((10.05, "redis-1", 90))
+    assert restart(past.history()).cause is None
+
+
 def test_old_append_only_file_is_read_again() -> None:
     """Two restarts: the first one is told to keep none, and the second one to keep one, which is there still."""
     past = Past()

@@ -1445,6 +1445,14 @@ def test_node_that_is_started_with_another_persistence_does_not_read_what_it_had
     assert (answer.derivation == OTHERWISE) is not bounded
 
 
+def test_kill_goes_by_what_the_next_process_was_started_with() -> None:
+    """By whichever fault that was."""
+    told = past("kill", SINGLE, over=None)
+    told.fault(4.0, "redis-1: again", "restart", target="killed", redis='appendonly "no"')
+    answer = allowed(directed(told.history(), appendonly="yes", appendfsync="always"))
+    assert (answer.derivation, answer.since_us, answer.until_us) == (OTHERWISE, NEVER, us(2.0))
+
+
 def test_later_fault_meets_the_node_as_it_was_started() -> None:
     """With the directives that another fault gave its file, in addition to its own."""
     told = past("restart", SINGLE, over=None, redis="appendfsync everysec\nnot 'a directive")
