@@ -64,7 +64,27 @@ def find_owners(
             owners[shard].append(owner)
     _add_published(owners, known, shards, samples)
     _narrow_handed_over(owners, history, shards)
+    by_hand = history.plan.scenario.faults_with(Trait.UNASKED)
+    told = [event for event in known if event.name in {ORDERED, NOTICED, PUBLISHED} or event.fault in by_hand]
+    for shard, line in owners.items():
+        owners[shard] = [one for n, one in enumerate(line) if not _strays(one, line[:n], told)]
     return owners
+
+
+def _strays(owner: Owner, before: Sequence[Owner], told: Sequence[Event]) -> bool:
+    """Whether a node that had led, and been replaced, calls itself primary again by itself: its successor had
+    been published, and nobody names this one since. Nobody is sent there. A primary does so whose `FAILOVER`
+    gave up."""
+    if not any(one.node == owner.node for one in before[:-1]) or before[-1].node == owner.node:
+        return False
+    named_us = [
+        event.t_us
+        for event in told
+        if event.name == PUBLISHED and event.node == before[-1].node and event.t_us < owner.from_us
+    ]
+    return bool(named_us) and not any(
+        event.node == owner.node and event.t_us > max(named_us) for event in told
+    )
 
 
 def _narrow_handed_over(owners: dict[int, list[Owner]], history: History, shards: Shards) -> None:

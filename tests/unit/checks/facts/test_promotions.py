@@ -425,3 +425,49 @@ def test_publication_at_the_first_moment_of_a_promotion_tells_of_it(at: float, l
     past.event("promoted", 12.0, source="redis-2", node="redis-2", error=0.1)
     past.event("published", at, node="redis-2")
     assert owners(past.history()) == line
+
+
+def given_up(*told: tuple[str, float, str], kind: str = "kill") -> list[str]:
+    """redis-1 follows from 10 s on and says that it is primary from 14 s on; redis-2 is promoted at 11 s. Events are
+    (name, second, node)."""
+    past = outline(fault_kinds=(kind,))
+    for at, role in ((9.0, "primary"), (10.0, "replica"), (13.0, "replica"), (14.0, "primary")):
+        past.sample("redis-1", at, role=role, run_id="x")
+    for at, role in ((10.0, "replica"), (11.0, "primary")):
+        past.sample("redis-2", at, role=role, run_id="y")
+    for name, at, node in told:
+        fault = 1 if name == "effect" else None
+        past.event(name, at, source="fault 1" if fault else "sentinel-1", node=node, shard=1, fault=fault)
+    return owners(past.history())
+
+
+def test_primary_that_gives_its_place_up_and_takes_it_again_by_itself_owns_nothing() -> None:
+    """Seen on real nodes: a FAILOVER by force across a cut gave up after sentinels had published another node. It
+    counted as a second failover, and all that had been lost before was within the budget of that one."""
+    named = ("published", 11.5, "redis-2")
+    assert given_up(named) == ["redis-1", "redis-2"]
+    assert given_up() == ["redis-1", "redis-2", "redis-1"], "nobody published anything"
+    assert given_up(("published", 14.5, "redis-2")) == ["redis-1", "redis-2", "redis-1"], "nor in time"
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "leads"),
+    [
+        ("+failover-state-wait-promotion", 13.5, True),
+        ("+promoted-slave", 14.2, True),
+        ("published", 15.0, True),
+        ("published", 11.2, False),
+    ],
+)
+def test_old_primary_that_others_name_again_leads_again(name: str, at: float, leads: bool) -> None:
+    """By whoever leads the failover, or by all once it is over; what they said before the other was published is
+    old."""
+    line = given_up(("published", 11.5, "redis-2"), (name, at, "redis-1"))
+    assert (line[-1] == "redis-1") is leads
+
+
+@pytest.mark.parametrize(("at", "leads"), [(12.0, True), (11.2, False)])
+def test_old_primary_that_somebody_promotes_by_hand_leads_again(at: float, leads: bool) -> None:
+    """REPLICAOF NO ONE asks no sentinel; asked before the other was published, it is not the reason."""
+    line = given_up(("published", 11.5, "redis-2"), ("effect", at, "redis-1"), kind="reattach")
+    assert (line[-1] == "redis-1") is leads
