@@ -12,8 +12,11 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from harness.checks.facts.of_run import facts_of
+from harness.checks.facts.timelines import epsilon_of
 from harness.checks.run import run_checks
 from harness.checks.screen.screening import screen
+from harness.checks.screen.steps import TIME_BITS
 from harness.costly import np
 from harness.model.history import History
 from harness.model.records import ObjectEntry, Operation, Step
@@ -28,6 +31,7 @@ from harness.objects.tally import ONLINE, ONLINE_NAIVE
 from harness.objects.told import DOES, Told
 from harness.objects.unused import UNUSED
 from lab.past import Past
+from lab.records import us
 from tests.in_parts import in_parts
 from tests.share import examples
 from tests.unit.checks.screen.test_screening import both_ways, seeds
@@ -476,14 +480,29 @@ def saying(**what: Any) -> Callable[[ObjectEntry], None]:
 
 @pytest.mark.parametrize(
     "otherwise",
-    [saying(saw={}), saying(saw={VALUE: "9"}), saying(saw=None), saying(role="replica"), saying(sent_us=-9)],
+    [
+        saying(saw={}),
+        saying(saw={VALUE: "9"}),
+        saying(saw=None),
+        saying(role="replica"),
+        saying(sent_us=-1),
+        saying(done_us=us(30.0) - 1),
+        saying(done_us=1 << TIME_BITS),
+    ],
 )
 def test_flag_that_the_audit_does_not_confirm_is_looked_at(
     otherwise: Callable[[ObjectEntry], object],
 ) -> None:
-    """Something else, nothing, no answer."""
+    """Something else, nothing, no answer; or at a time that nobody can have meant."""
     past = put_and_look(PROFILE, 1.0, 2.0)
     assert doubted(audited(past.history(), otherwise)) == {PROFILE.key("ann")}
+
+
+@pytest.mark.parametrize("done_us", [us(30.0), (1 << TIME_BITS) - 1])
+def test_audit_may_be_answered_at_once_or_very_late(done_us: int) -> None:
+    """Nothing is wrong with its times; so is a step at the first moment of the run."""
+    past = put_and_look(PROFILE, 0.0, 2.0)
+    assert doubted(audited(past.history(), saying(done_us=done_us))) == frozenset()
 
 
 def test_flag_of_which_only_the_audit_saw_something_is_looked_at() -> None:
@@ -493,6 +512,39 @@ def test_flag_of_which_only_the_audit_saw_something_is_looked_at() -> None:
     past.put(PROFILE, "bob", ann, 2.0, outcome="rejected", executed=False)
     history = audited(past.history(), saying(saw={VALUE: "9"}))
     assert doubted(history) == {PROFILE.key("ann"), PROFILE.key("bob")}
+
+
+def test_what_only_the_audit_knows_says_nothing_of_other_keys() -> None:
+    """Nobody had done anything to bob's; of ann's nobody has seen anything."""
+    past, ann = story()
+    past.look(PROFILE, "ann", ann, 1.0)
+    past.put(PROFILE, "bob", ann, 2.0, outcome="rejected", executed=False)
+
+    def found(entry: ObjectEntry) -> None:
+        entry.saw = {VALUE: "9"} if entry.key == PROFILE.key("bob") else {}
+
+    assert doubted(audited(past.history(), found)) == {PROFILE.key("bob")}
+
+
+def test_key_of_no_object_is_none_to_look_at() -> None:
+    """An older version of the kit may have had more kinds."""
+    past = put_and_look(PROFILE, 1.0, 2.0)
+    history = changed(past.history(), 1, telling(key="nobodys:{ann}"))
+    assert doubted(history) == frozenset()
+
+
+@pytest.mark.parametrize(("keys", "clean"), [(1, True), (2, False)])
+def test_more_keys_than_can_be_sorted_at_once_are_all_looked_at(
+    monkeypatch: pytest.MonkeyPatch, keys: int, clean: bool
+) -> None:
+    """By key and moment in one number."""
+    monkeypatch.setattr("harness.checks.screen.objects.SESSION_BITS", 1)
+    past, ann = story()
+    for user in USERS[:keys]:
+        past.put(PROFILE, user, ann, 1.0)
+    history = past.history()
+    assert screen(history).objects == (frozenset() if clean else {PROFILE.key(user) for user in USERS})
+    both_ways(history)
 
 
 def test_promise_that_is_over_before_the_audit_needs_no_audit() -> None:
@@ -521,6 +573,27 @@ def test_promise_through_a_failover_must_have_been_seen_after_it() -> None:
     assert doubted(ended_between.history()) == {PROFILE.key("ann")}
     unseen = audited(through_a_failover(900.0).history(), saying(saw=None))
     assert doubted(unseen) == {PROFILE.key("ann")}
+
+
+def test_audit_must_have_looked_between_the_danger_and_the_end_of_the_promise() -> None:
+    """A microsecond decides, on each side of each."""
+    lives_us = us(900.0)
+    history = through_a_failover(900.0).history()
+    landmarks, (epsilon_us, _) = facts_of(history).landmarks, epsilon_of(facts_of(history))
+    assert landmarks.danger_us is not None
+    begun_us, over_us = landmarks.danger_us
+    ends_us = us(1.0) + lives_us - int(epsilon_us)
+    for otherwise, clean in (
+        (saying(sent_us=over_us), False),
+        (saying(sent_us=over_us + 1), True),
+        (saying(done_us=ends_us - 1), True),
+        (saying(done_us=ends_us), False),
+    ):
+        found = screen(audited(history, otherwise)).objects
+        assert found == (frozenset() if clean else {PROFILE.key("ann")})
+    for since, clean in ((1.0, False), (0.999, True)):  # over when the danger begins, or before
+        past = through_a_failover(begun_us / 1e6 - 1.0, since=since)
+        assert doubted(past.history()) == (frozenset() if clean else {PROFILE.key("ann")})
 
 
 def test_promise_through_a_failover_lasts_as_long_as_what_was_put_last() -> None:
