@@ -12,6 +12,7 @@ from harness.checks.facts.of_run import facts_of
 from harness.checks.judge import judge_checked
 from harness.checks.measures.availability import worst_for_users
 from harness.checks.measures.survival import survival, windows_without_survivor
+from harness.checks.screen.screening import screen
 from harness.checks.verdict.conclusion import why_clause
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
@@ -22,6 +23,7 @@ from harness.report.page import page
 from harness.report.summary import summary
 from harness.report.table import row
 from harness.report.words import survival_is_known, without_survivor
+from lab.past import Past
 from lab.records import us
 from tests.builders_metrics import expect, healthy, outline
 from tests.builders_results import result, suite
@@ -226,6 +228,23 @@ def test_none_survived_to_the_end_has_no_end() -> None:
     assert found.duration_s.high == INFINITE
 
 
+def test_where_most_sessions_are_clean_the_others_are_looked_up() -> None:
+    """A replica that has it still does not make it one that survived."""
+    past = Past()
+    ann, bob = past.log_in("ann", 1.0), past.log_in("bob", 1.1)
+    past.change(ann, 2.0)
+    past.change(bob, 2.1)
+    past.cut_off("redis-3", 4.0)
+    past.act(5.0, lambda: past.stores["redis-1"].witnesses[bob].remove("4"))
+    history = past.history()
+    assert 0 < len(screen(history).suspects.table) < len(history.table)
+    facts = facts_of(history)
+    survived = survival(facts, ())
+    assert facts.traffic.id[survived.at_least.succeeded & ~survived.at_most.succeeded].tolist() == [4]
+    past.acts.pop()
+    assert survival(facts_of(past.history()), ()).decided
+
+
 def test_of_two_primaries_the_one_promoted_last_is_asked() -> None:
     """Another node that calls itself primary may hold what nobody will ever see again, and lack what is there."""
     history = healthy(outline()).history()
@@ -243,6 +262,7 @@ def test_of_two_primaries_the_one_promoted_last_is_asked() -> None:
     assert found is not None
     assert found.duration_s.low == pytest.approx(1.902, abs=1e-6)
     assert survival(facts_of(both), gone).decided
+    assert not survival(facts_of(both), ()).decided, "what the zombie alone holds is not there"
 
 
 def test_expectations_tell_acked_from_surviving() -> None:

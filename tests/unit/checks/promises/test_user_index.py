@@ -13,6 +13,7 @@ from harness.model.judgement import Finding
 from harness.model.records import Step
 from harness.model.words import Cause, StepKind
 from lab.past import Past
+from lab.past.store import Hash
 from lab.records import us
 
 
@@ -72,6 +73,68 @@ def test_list_that_lacked_a_session_when_it_was_read_lost_it_before(
     past.logout_everywhere(ann, 2.0, late=other, node=node)
     (found,) = (one for one in _found(past) if one.session == other)
     assert found.cause is cause
+
+
+def _deleted_whole(*, entered: float, lasts: float) -> tuple[Past, str]:
+    """The list is read at 2.0 s, without a session that is entered then, and is gone at last."""
+    past = Past()
+    ann, other = past.log_in("ann", 1.0), past.log_in("ann", entered)
+    past.logout_everywhere(ann, 2.0, late=other, took=lasts)
+    _unlist(past, other, 9.0)
+    return past, other
+
+
+@pytest.mark.parametrize(
+    ("entered", "cause"), [(2.5, Cause.APPLICATION_RACE), (2.500001, Cause.NOT_DETERMINED)]
+)
+def test_list_that_was_deleted_before_a_session_was_entered_lost_it_otherwise(
+    entered: float, cause: Cause
+) -> None:
+    """At that very moment it may have taken it along."""
+    past, other = _deleted_whole(entered=entered, lasts=0.5)
+    (found,) = (one for one in _found(past) if one.session == other)
+    assert found.cause is cause
+
+
+def test_list_that_is_deleted_long_after_it_was_read_takes_out_what_was_entered_since() -> None:
+    """Only the reading tells what the list had."""
+    past, other = _deleted_whole(entered=2.2, lasts=0.5)
+    history = past.history()
+    everywhere = history.operations[2]
+    read, *rest = everywhere.steps
+    (attempt,) = everywhere.attempts
+    everywhere.attempts = (
+        changed(attempt, steps=(1,)),
+        changed(attempt, n=2, steps=tuple(one.n for one in rest), sent_us=us(2.4)),
+    )
+    read.attempts = (1,)
+    for one in rest:
+        one.attempts, one.sent_us = (2,), us(2.4)
+    found = judge_index(Timelines(history)).findings
+    assert [(one.session, one.cause) for one in found] == [(other, Cause.APPLICATION_RACE)]
+
+
+def test_list_that_was_not_there_to_be_deleted_took_nothing_out() -> None:
+    """DEL answered that there was none; what was entered later is missing for another reason."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    _unlist(past, ann, 1.5)
+    past.logout_everywhere(ann, 2.0, late=ann)
+    other = past.log_in("ann", 3.0)
+    _unlist(past, other, 9.0)
+    causes = {one.session: one.cause for one in _found(past)}
+    assert causes[other] is Cause.NOT_DETERMINED
+
+
+def test_session_that_was_read_in_a_list_is_rightly_out_of_it_once_that_is_deleted() -> None:
+    """Also where the session itself comes back: that has another name."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    held: list[Hash] = []
+    past.act(1.5, lambda: held.append(past.stores["redis-1"].sessions[ann]))
+    past.logout_everywhere(ann, 2.0, late="nobody's")
+    past.act(3.0, lambda: past.stores["redis-1"].sessions.update({ann: held[0]}))
+    assert _names(past) == []
 
 
 def _gone() -> Past:
