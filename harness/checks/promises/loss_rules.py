@@ -502,8 +502,6 @@ _NOT_ON_REWRITE = "no-appendfsync-on-rewrite"
 def _unsynced(hit: Hit, said: str) -> Allowed:
     """However old it is, unless a fault had it so: before that it was synced, as it was set."""
     since_us = hit.settings.since_us(hit.node.name, hit.since_us, _syncs_never)
-    if since_us == NEVER:
-        return _of_any_age(_gone_us(hit), said)
     return Allowed(said, bound_s=None, since_us=since_us - SYNCED_S * 1e6, until_us=_gone_us(hit))
 
 

@@ -15,6 +15,7 @@ from harness.checks.facts.host_lateness import (
     Waits,
     judged_clocks,
     lateness,
+    lateness_between,
     unwatched_s,
 )
 from harness.checks.facts.of_run import facts_of
@@ -57,6 +58,14 @@ def clock(
 
 def with_clocks(*clocks: ClockPair, fault_kinds: tuple[str, ...] = ("kill",)) -> History:
     return replace(outline(fault_kinds=fault_kinds).history(), clocks=clocks)
+
+
+def test_part_of_a_run_is_told_by_the_records_that_speak_for_some_of_it() -> None:
+    """One speaks for the second before it, and for as much more as it was late; a microsecond decides."""
+    facts = facts_of(with_clocks(clock(5.0, loop=0.3), clock(7.0)))
+    spans = [(5.0, 6.0), (5.000001, 6.0), (2.0, 3.7), (2.0, 3.699999)]
+    found = [len(lateness_between(facts, us(since), us(until)).delays_s) for since, until in spans]
+    assert found == [2, 1, 1, 0]
 
 
 def test_nothing_was_late_where_nothing_had_to_wait() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ from lab.past import Past
 from lab.records import us
 from tests.builders_metrics import expect, healthy, outline
 from tests.builders_results import result, suite
+from tests.in_parts import in_parts
 
 WRITE, LOGIN = OperationKind.WRITE, OperationKind.LOGIN
 SURVIVES = expect(
@@ -228,6 +230,11 @@ def test_none_survived_to_the_end_has_no_end() -> None:
     assert found.duration_s.high == INFINITE
 
 
+def forgotten(past: Past, sid: str, witness: str) -> None:
+    """By the primary, and whoever has its data."""
+    past.stores["redis-1"].witnesses[sid].remove(witness)
+
+
 def test_where_most_sessions_are_clean_the_others_are_looked_up() -> None:
     """A replica that has it still does not make it one that survived."""
     past = Past()
@@ -235,7 +242,7 @@ def test_where_most_sessions_are_clean_the_others_are_looked_up() -> None:
     past.change(ann, 2.0)
     past.change(bob, 2.1)
     past.cut_off("redis-3", 4.0)
-    past.act(5.0, lambda: past.stores["redis-1"].witnesses[bob].remove("4"))
+    past.act(5.0, lambda: forgotten(past, bob, "4"))
     history = past.history()
     assert 0 < len(screen(history).suspects.table) < len(history.table)
     facts = facts_of(history)
@@ -243,6 +250,21 @@ def test_where_most_sessions_are_clean_the_others_are_looked_up() -> None:
     assert facts.traffic.id[survived.at_least.succeeded & ~survived.at_most.succeeded].tolist() == [4]
     past.acts.pop()
     assert survival(facts_of(past.history()), ()).decided
+
+
+def test_where_every_session_is_a_suspect_all_are_looked_up_part_by_part() -> None:
+    """Of a long run no more than a part is in memory, and only the columns that were asked for."""
+    past = Past()
+    for user, change in (("ann", "2"), ("bob", "4")):
+        sid = past.log_in(user, 1.0)
+        past.change(sid, 2.0)
+        past.act(5.0, partial(forgotten, past, sid, change))
+    with in_parts(past.history(), 1) as apart:
+        assert screen(apart).suspects is apart
+        facts = facts_of(apart)
+        survived = survival(facts, ())
+        gone = survived.at_least.succeeded & ~survived.at_most.succeeded
+        assert facts.traffic.id[gone].tolist() == [2, 4]
 
 
 def test_of_two_primaries_the_one_promoted_last_is_asked() -> None:

@@ -780,6 +780,13 @@ def test_failover_of_which_no_doubt_was_heard_comes_in_time(
     assert (struck.led_to is not None) is led
 
 
+def test_failover_of_which_a_doubt_was_heard_may_take_longer() -> None:
+    """Those who decide may have been hindered."""
+    told = healed(past("pause", over=17.72), 2.5)
+    told.event("suspected", 3.0, source="sentinel-1", node="redis-1")
+    assert hit(told).led_to is not None
+
+
 @pytest.mark.parametrize(("error", "led"), [(0.2, True), (0.1, False)])
 def test_doubt_counts_from_the_earliest_at_which_it_may_have_begun(error: float, led: bool) -> None:
     """Whoever noticed it was late."""
@@ -954,8 +961,12 @@ def test_replicas_that_were_there_again_keep_a_primary_writing_until_it_is_demot
     ]
 
 
-def test_failover_that_was_asked_for_after_a_pause_is_not_the_pauses() -> None:
+@pytest.mark.parametrize("doubted", [True, False])
+def test_failover_that_was_asked_for_after_a_pause_is_not_the_pauses(doubted: bool) -> None:
+    """Whether somebody had doubted it in time or not."""
     told = healed(past("pause", over=6.0), 2.5)
+    if doubted:
+        told.event("suspected", 2.4, source="sentinel-1", node="redis-1")
     told.fault(6.0, "redis-1: handed over", "planned failover")
     assert said(allowed(told)) == (NOT_REPLACED, 0.0, None, None)
     assert allowed(told, 2).until_us == us(26.0)
@@ -983,6 +994,23 @@ def test_what_was_copied_is_told_by_the_stream_that_the_primary_had_last() -> No
         for one in history.samples
     )
     assert allowed(replace(history, samples=samples)).bound_s == pytest.approx(0.1)
+
+
+def test_primary_that_was_killed_while_frozen_takes_along_what_no_replica_had() -> None:
+    """Nobody took its place, so the slowest of them tells."""
+    told = past("pause", over=None)
+    told.fault(3.0, "redis-1: gone")
+    assert allowed(told).bound_s == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("appendonly", "bound_s"), [("yes", pytest.approx(0.1)), ("no", None)])
+def test_successor_that_was_started_again_before_its_promotion_has_what_its_file_had(
+    appendonly: str, bound_s: float | None
+) -> None:
+    """Without a file nobody knows how much of what it had shown: it did not follow anybody again."""
+    told = past("kill", over=4.0)
+    told.reborn.append((3.95, "redis-2", told.keys))
+    assert allowed(directed(told.history(), appendonly=appendonly)).bound_s == bound_s
 
 
 def test_lag_that_nobody_knows_bounds_nothing() -> None:

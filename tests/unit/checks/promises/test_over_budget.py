@@ -217,9 +217,9 @@ def test_late_machine_excuses_what_a_timer_was_late_with(
     ("kind", "healed_s", "t_s", "answer"),
     [
         ("isolate", 22.0, 42.0, "within"),
-        ("isolate", 22.0, 45.7, "open"),  # 20 s, and each second was late by 150 ms
+        ("isolate", 22.0, 45.7, "3750"),  # each of 25 s was late by 150 ms: 20 s, and what it is over
         ("isolate", 22.0, 46.2, "over"),  # within the 40 s since the effect all of them are more
-        ("isolate", 5.0, 25.3, "open"),
+        ("isolate", 5.0, 25.3, "3300"),
         ("isolate", 5.0, 29.2, "over"),
         ("kill", 22.0, 2.01, "over"),  # no timer ends what it may cost
     ],
@@ -235,8 +235,13 @@ def test_late_machine_excuses_only_as_much_as_it_was_late_while_the_timer_ran(
     past.event("healed", healed_s, source="fault 1", fault=1, node="redis-1")
     history = past.history()
     clocks = tuple(msgspec.structs.replace(one, canary_lag_us=us(0.15)) for one in history.clocks)
-    counted = _judged(replace(_lost(t_s), node="redis-1"), past=replace(history, clocks=clocks))
-    assert (len(counted.findings), sum(counted.undecidable.values())) == (answer == "over", answer == "open")
+    lost, history = replace(_lost(t_s), node="redis-1"), replace(history, clocks=clocks)
+    counted = _judged(lost, past=history)
+    late_ms = [
+        one.removeprefix("delayed by ").partition(" ms")[0] for one in excuses(facts_of(history), [lost])
+    ]
+    assert (len(counted.findings), sum(counted.undecidable.values())) == (answer == "over", len(late_ms))
+    assert late_ms == ([answer] if answer.isdigit() else [])
 
 
 @pytest.mark.parametrize(("late_from", "answer"), [(0, "open"), (1, "over")])

@@ -278,6 +278,7 @@ def test_whoever_was_primary_counts_anew_once_it_is_started_again_as_a_replica(
         (["redis-2", "redis-1", "redis-2"], [(12.0, "redis-2")], "redis-2", 14.1, 1),
         (["redis-2", "redis-1", "redis-2"], [], "redis-2", 4.1, 1),
         (["redis-2", "redis-1", "redis-2"], [(7.0, "redis-2")], "redis-2", 4.1, 1),  # it had led until then
+        (["redis-2", "redis-1", "redis-3"], [(12.0, "redis-2")], "redis-2", 18.0, 0),  # another led since
         # So had whoever acked it, and came back as a replica.
         (["redis-2", "redis-1"], [(7.0, "redis-1")], "redis-1", 9.0, 0),
         (["redis-2", "redis-1"], [(7.0, "redis-1")], "redis-1", 9.1, 1),

@@ -225,6 +225,13 @@ def test_token_that_was_spent_twice_is_looked_at() -> None:
     assert doubted(audited(history, saying(saw={VALUE: "3"}))) == {SPENT.key("ann")}
 
 
+def test_flag_whose_value_is_empty_is_there_all_the_same() -> None:
+    """Put so, seen so, and so in the audit."""
+    history = changed(put_and_look(PROFILE, 1.0, 2.0).history(), 0, telling(wrote={VALUE: ""}))
+    history = audited(changed(history, 1, telling(saw={VALUE: ""})), saying(saw={VALUE: ""}))
+    assert doubted(history) == frozenset()
+
+
 def test_flag_that_nobody_can_outlive_must_be_seen() -> None:
     """Put without a time, it is there for ever."""
     past = put_and_look(PROFILE, 1.0, 2.0)
@@ -515,13 +522,13 @@ def test_flag_of_which_only_the_audit_saw_something_is_looked_at() -> None:
 
 
 def test_what_only_the_audit_knows_says_nothing_of_other_keys() -> None:
-    """Nobody had done anything to bob's; of ann's nobody has seen anything."""
+    """Nobody had done anything to bob's; of ann's nobody has seen anything, and the audit got no answer."""
     past, ann = story()
     past.look(PROFILE, "ann", ann, 1.0)
     past.put(PROFILE, "bob", ann, 2.0, outcome="rejected", executed=False)
 
     def found(entry: ObjectEntry) -> None:
-        entry.saw = {VALUE: "9"} if entry.key == PROFILE.key("bob") else {}
+        entry.saw = {VALUE: "9"} if entry.key == PROFILE.key("bob") else None
 
     assert doubted(audited(past.history(), found)) == {PROFILE.key("bob")}
 
