@@ -13,20 +13,19 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from harness.topology.base.processes import (
     ProcessIdentity,
     boot_id,
     end,
-    identity,
     may_live,
     pid_namespace,
     this_process,
+    variables,
 )
 from harness.topology.base.state_files import state_directories, write_first
 
@@ -93,12 +92,11 @@ def _in_use(record: _Command) -> bool:
 
 
 def _started_by(record: _Command) -> list[ProcessIdentity]:
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(_TOKEN) == record.token:
-                found.append(identity(process.pid))
-    return [one for one in found if one is not None]
+    return [
+        process
+        for process, token in variables(_TOKEN)
+        if token == record.token and process.pid != os.getpid()
+    ]
 
 
 def _read(path: Path) -> _Command | None:

@@ -66,18 +66,31 @@ def process_of(folder: Path, noted: dict[str, ProcessIdentity]) -> WebProcess:
     return WebProcess("web-1", at, namespace=None, log=folder / "log", note=noted.__setitem__)
 
 
-def test_a_killed_web_server_takes_its_workers_along(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+WORKER = "exec sleep 60 & echo $! > worker; wait"
+IN_ITS_OWN_SESSION = "setsid sh -c 'echo $$ > worker; exec sleep 60'; wait"
+"""Two commands of a web server with a worker. The second one stands for a daemon."""
+
+
+def worker_of(process: WebProcess, command: str, folder: Path) -> ProcessIdentity:
+    """Of a web server that is started with this command."""
+    process.start(["sh", "-c", command], {"PATH": os.environ["PATH"]}, folder)
+    until(lambda: (folder / "worker").exists() and (folder / "worker").read_text().endswith("\n"))
+    worker = identity(int((folder / "worker").read_text()))
+    assert worker is not None
+    (folder / "worker").unlink()
+    return worker
+
+
+@pytest.mark.parametrize("command", [WORKER, IN_ITS_OWN_SESSION])
+def test_a_killed_web_server_takes_its_workers_along(
+    command: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Whatever it started is gone when `kill` returns, and it can be started again."""
     noted: dict[str, ProcessIdentity] = {}
     process = process_of(tmp_path, noted)
     request.addfinalizer(process.end)
     for _ in range(2):
-        process.start(
-            ["sh", "-c", "sleep 60 & echo $! > worker; wait"], {"PATH": os.environ["PATH"]}, tmp_path
-        )
-        until(lambda: (tmp_path / "worker").exists() and (tmp_path / "worker").read_text())
-        worker = identity(int((tmp_path / "worker").read_text()))
-        assert worker is not None
+        worker = worker_of(process, command, tmp_path)
         assert alive(noted["web-1"])
         process.pause()
         assert stopped(worker.pid)
@@ -85,7 +98,23 @@ def test_a_killed_web_server_takes_its_workers_along(tmp_path: Path, request: py
         process.kill()
         assert not process.running
         assert not alive(worker)
-        (tmp_path / "worker").unlink()
+
+
+def test_what_a_web_server_left_behind_is_gone_after_the_run(tmp_path: Path) -> None:
+    """Also where the web server itself had ended before. What another web server started lives on."""
+    process, other = process_of(tmp_path, {}), process_of(tmp_path, {})
+    daemon = worker_of(process, f"({IN_ITS_OWN_SESSION}) & until [ -e go ]; do :; done; exit 3", tmp_path)
+    others = worker_of(other, IN_ITS_OWN_SESSION, tmp_path)
+    try:
+        (tmp_path / "go").touch()
+        until(lambda: process.exit_status == 3)
+        assert alive(daemon)
+        process.end()
+        assert not alive(daemon)
+        assert alive(others)
+    finally:
+        other.end()
+    assert not alive(others)
 
 
 def test_a_command_that_is_not_there_is_told_in_one_sentence(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import platform
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,15 +41,24 @@ def owner_mark(owner: ProcessIdentity | None = None) -> dict[str, str]:
     return {_OWNER: f"{pid_namespace()} {own.pid} {own.started}"}
 
 
+def variables(name: str) -> Iterator[tuple[ProcessIdentity, str]]:
+    """The processes of this user that have this variable in their environment, with its value. Whoever has it
+    gives it to all that it starts, also into a session of their own."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            value = process.environ().get(name)
+            if value is not None and (found := identity(process.pid)) is not None:
+                yield found, value
+
+
 def end_orphans() -> list[str]:
     """End helpers of this user whose owner is dead; returns what was ended, one line for all of them."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError, ValueError):
-            world, pid, started = process.environ().get(_OWNER, "").split()
+    orphans = []
+    for process, mark in variables(_OWNER):
+        with suppress(ValueError):
+            world, pid, started = mark.split()
             if world == pid_namespace() and not alive(ProcessIdentity(int(pid), started)):
-                found.append(identity(process.pid))
-    orphans = [one for one in found if one is not None]
+                orphans.append(process)
     for orphan in orphans:
         end(orphan)
     pids = ", ".join(str(one.pid) for one in orphans)

@@ -1,13 +1,15 @@
 """One web server of a user's own application, as a process: started, killed, frozen, looked after.
 
-It has a session of its own and may start workers, so signals go to its whole process group. It gets the
-variables that it is given and nothing of where the harness or another Redis is. It carries its owner's mark
-in its environment, as its workers do: `clean` ends what a killed harness left.
+It has a session of its own and may start workers, so signals go to its whole process group. What it starts
+in a further session (`setsid`, a daemon) is known by a variable that only this web server gave it. It gets
+the variables that it is given and nothing of where the harness or another Redis is. It carries its owner's
+mark in its environment, as its workers do: `clean` ends what a killed harness left.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +22,10 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.seams import Address
 from harness.topology.base.namespaces import Namespace
-from harness.topology.base.processes import ProcessIdentity, identity, owner_mark, stopped
+from harness.topology.base.processes import ProcessIdentity, identity, owner_mark, stopped, variables
 from harness.topology.process.log_tail import last_lines
 
+_STARTED_BY = "FAILOVER_KIT_STARTED_BY"
 _SIGNAL_WITHIN_S = 5.0
 _EVERY_S = 0.005
 _LOG_TAIL_BYTES = 16384
@@ -45,6 +48,7 @@ class WebProcess:
         self._namespace = namespace
         self._log = log
         self._note = note
+        self._mark = secrets.token_hex(8)
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
@@ -58,7 +62,7 @@ class WebProcess:
                 return subprocess.Popen(
                     list(command),
                     cwd=folder,
-                    env={**environment, **owner_mark()},
+                    env={**environment, **owner_mark(), _STARTED_BY: self._mark},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -87,21 +91,18 @@ class WebProcess:
         return None if self._child is None else self._child.poll()
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        self._until(lambda: not self.running and not self._group(), "be gone after SIGKILL")
+        self._until(self._all_gone, "be gone after SIGKILL")
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)
-        self._until(lambda: self.running and all(map(_stands_still, self._group())), "stand still")
+        self._until(lambda: self.running and all(map(_stands_still, self._processes())), "stand still")
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     def end(self) -> None:
-        if self._child is not None:
-            self._signal(signal.SIGKILL)
-            with suppress(subprocess.TimeoutExpired):
-                self._child.wait(_SIGNAL_WITHIN_S)
+        with suppress(EnvironmentFailure):
+            self.kill()
 
     def last_lines(self, lines: int) -> str:
         try:
@@ -109,17 +110,32 @@ class WebProcess:
         except FileNotFoundError:
             return ""
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._child is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, number)
+    def _signal(self, number: signal.Signals) -> list[int]:
+        """Returns who was there to get it."""
+        if self._child is None:
+            return []
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, number)
+        found = self._processes()
+        for pid in found:
+            if not _in_group(pid, self._child.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        return found
 
-    def _group(self) -> list[int]:
-        """The processes of its group that run: a worker may outlive its parent for a moment. Of one that is
-        over the exit status may stay: nobody may be there to fetch it."""
+    def _all_gone(self) -> bool:
+        """Whoever was started while others were killed gets the next signal."""
+        return not self._signal(signal.SIGKILL) and not self.running
+
+    def _processes(self) -> list[int]:
+        """Those that run: a worker may outlive its parent for a moment. Of one that is over the exit status
+        may stay: nobody may be there to fetch it. A process that has overwritten its environment, as those
+        do that give themselves a title, is known by its group alone."""
         assert self._child is not None
         group = self._child.pid
-        return [pid for pid in psutil.pids() if _in_group(pid, group) and identity(pid) is not None]
+        grouped = (pid for pid in psutil.pids() if _in_group(pid, group) and identity(pid) is not None)
+        marked = (process.pid for process, mark in variables(_STARTED_BY) if mark == self._mark)
+        return list(dict.fromkeys([*grouped, *marked]))
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         try:
