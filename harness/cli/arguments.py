@@ -122,8 +122,8 @@ def _files(verb: Verb) -> None:
         type=_path,
         nargs="+",
         metavar="FILE",
-        help="redis.conf, sentinel.conf, users.acl, Compose, haproxy.cfg, deployment, scenario; files given "
-        "together are one deployment",
+        help="redis.conf, sentinel.conf, users.acl, Compose, haproxy.cfg, deployment, scenario, or a shipped "
+        "scenario's name; files given together are one deployment",
     )
     linting.add_argument("--format", choices=("text", "sarif", "junit"), default="text", help="default: text")
     linting.add_argument(

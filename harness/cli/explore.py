@@ -20,7 +20,7 @@ from harness import scenario as reading
 from harness.beside import is_kind, nodes_of
 from harness.errors import ExitStatus, UsageError
 from harness.explore import Found, OnNodes, Request, explore, fitting
-from harness.model.nearest import did_you_mean
+from harness.model.nearest import did_you_mean, near_file
 from harness.presets import PRESETS
 from harness.report import terminal
 from harness.running.ground import ground_of
@@ -91,13 +91,18 @@ def _own_deployment(target: str) -> Path | None:
     if is_kind(target):
         return None
     if (kind := reading.first_key(Path(target))) != "deployment":
-        there = "none of these" if Path(target).exists() else "no such file"
-        instead = f"a file that begins with {kind!r}" if kind else there + did_you_mean(target, PRESETS)
+        there = "none of these" if Path(target).exists() else f"no such file{_meant(target)}"
+        instead = f"a file that begins with {kind!r}" if kind else there
         raise UsageError(
             f"explore {target}: expected a topology by its name, such as sentinel, or a deployment file, "
             f"found {instead}"
         )
     return Path(target)
+
+
+def _meant(target: str) -> str:
+    by_name, file = did_you_mean(target, PRESETS), near_file(Path(target))
+    return (file or by_name) if Path(target).suffix else (by_name or file)
 
 
 def said(found: Found) -> Iterator[str]:

@@ -13,6 +13,7 @@ from harness.lint import subjects
 from harness.output import note, say
 from harness.report import terminal
 from harness.running.given_files import Given
+from harness.running.selection import files_named
 from harness.running.vocabulary import shipped
 from harness.safe_files import make_folder, write_file
 from harness.scenario import first_key
@@ -22,7 +23,7 @@ from harness.version import kit_version
 def carry_out(options: argparse.Namespace) -> int:
     if options.prove and options.format != "text":
         raise UsageError("lint: --prove prints the reports of runs: expected --format text")
-    given = lint.read([Path(file) for file in options.files], shipped())
+    given = lint.read([path for word in options.files for path in files_named(word)], shipped())
     findings = lint.check(given)
     if options.format == "sarif":
         sys.stdout.write(lint.sarif(findings, version=kit_version()))

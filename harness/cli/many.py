@@ -16,7 +16,7 @@ from harness.report.comparison import markdown, show_comparison
 from harness.report.decision import decision, in_short
 from harness.report.terminal import show
 from harness.safe_files import read_file, write_file
-from harness.saved.folders import near, own_folder, point_latest
+from harness.saved.folders import near, own_folder, point_latest, writing_into
 
 DECISION = "decide.html"
 """The page, in the folder of the results that it is about."""
@@ -36,7 +36,8 @@ def decide(options: argparse.Namespace) -> int:
     candidates = candidates_of(cells)
     if not candidates:
         raise UsageError(f"{options.run}: expected runs to decide by, found none that was not skipped")
-    write_file(folder / DECISION, decision(suite, cells).encode())
+    with writing_into(folder):
+        write_file(folder / DECISION, decision(suite, cells).encode())
     for line in in_short(candidates):
         output.say(line)
     output.say(f"page: {near(folder)}/{DECISION}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from itertools import takewhile
+from itertools import islice, takewhile
+from pathlib import Path
 
 _CLOSE = 0.55
 """From 0 (nothing in common) to 1 (the same); below, a guess helps nobody."""
 _AS_NEAR = 8
 """So many are looked at, of those that are nearest."""
+
+_FILES_LOOKED_AT = 1000
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -25,6 +28,16 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     """`; did you mean 'x'?`, to follow what was found; empty: no word is near."""
     near = nearest(word, words)
     return f"; did you mean {near!r}?" if near else ""
+
+
+def near_file(path: Path) -> str:
+    """The same of the files in the folder in which this one was looked for."""
+    try:
+        beside = [one.name for one in islice(path.parent.iterdir(), _FILES_LOOKED_AT) if one.is_file()]
+    except OSError:
+        return ""
+    near = nearest(path.name, sorted(beside))
+    return f"; did you mean {str(path.with_name(near))!r}?" if near else ""
 
 
 def _likeness(one: str, other: str) -> float:

@@ -17,7 +17,7 @@ from harness import scenario as reading
 from harness.errors import UsageError
 from harness.kit_files import kit_root
 from harness.model.command_words import SUITES
-from harness.model.nearest import did_you_mean
+from harness.model.nearest import did_you_mean, near_file
 from harness.model.scenario import Scenario
 from harness.running.vocabulary import shipped
 from harness.scenario.overrides import without_secrets
@@ -30,6 +30,7 @@ _KEY_ALONE = re.compile(
 _LONGEST = 250
 """Letters of a part of a path; a file system allows 255 bytes."""
 
+_YAML = {".yaml", ".yml"}
 _SHOWN = 40
 """Letters of a wrong value that a message quotes."""
 
@@ -131,12 +132,24 @@ def scenario_files(pattern: str | None) -> list[Path]:
         if not found and not given.is_absolute():
             found = _below_here(pattern)
     if not found:
-        hint = did_you_mean(pattern, _names_of(shipped_files))
+        hints = [did_you_mean(pattern, _names_of(shipped_files)), near_file(given)]
+        hint = next(filter(None, reversed(hints) if given.suffix in _YAML else hints), "")
         raise UsageError(
             f"scenario {pattern!r}: expected a file, a folder with scenarios in it or a glob over the "
             f"shipped ones, found none{hint or ';'} `failover-kit list` shows them"
         )
     return found
+
+
+def files_named(word: str) -> list[Path]:
+    """A file as it is, or the shipped scenarios of that name.
+
+    Raises:
+        UsageError: there is neither, and it is no name of another kind of file.
+    """
+    path = Path(word)
+    may_be_shipped = path.suffix in {"", *_YAML} and not path.exists()
+    return scenario_files(word) if may_be_shipped else [path]
 
 
 def _names_of(shipped_files: Sequence[Path]) -> list[str]:

@@ -175,6 +175,8 @@ class _Job:
     """It has said so, and may have started nodes."""
     stopped: str = ""
     """Why the scheduler stopped it; empty: it did not."""
+    killed: str = ""
+    """Why it was not waited for after Ctrl-C; empty: it was."""
     said: str = ""
     """The last line of its output that was no progress: why it could not leave a result."""
 
@@ -436,6 +438,8 @@ class Suite:
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             if self._interrupts and not job.begun:
                 return _never_began(job.plan, self._why_no_more)
+            if job.killed:
+                return self._cut_short(job, wall_s)
             code = job.process.returncode if job.process else None
             self._forced = True
             log = _tail(job.directory / "run.log")
@@ -446,6 +450,12 @@ class Suite:
         if found.verdict is Verdict.ERROR:
             self._look_for_room()
         return replace(found, wall_s=wall_s, run_dir=job.directory.name)
+
+    def _cut_short(self, job: _Job, wall_s: float) -> ScenarioResult:
+        """Its user did that: nothing is wrong with the kit or the machine."""
+        why = f"the run was interrupted: {job.killed}"
+        result = ScenarioResult.of(job.plan, Verdict.INCONCLUSIVE, why, run_dir=job.directory.name)
+        return replace(result, why=why, wall_s=wall_s)
 
     def _note(self, result: ScenarioResult) -> ScenarioResult:
         self._display.finished(result)
@@ -459,21 +469,23 @@ class Suite:
     def _interrupted(self) -> None:
         self._interrupts += 1
         if self._interrupts > 1:
-            self._force_all()
+            self._force_all("it was killed at the second Ctrl-C, and left no result")
             return
         self._display.line(
             "interrupted: healing faults, saving logs, stopping nodes (press Ctrl-C again to stop at once)"
         )
         for job in self._running:
             self._interrupt(job)
-        asyncio.get_running_loop().call_later(SECONDS_TO_WIND_DOWN, self._force_all)
+        late = f"it was killed, as it had not wound down after {SECONDS_TO_WIND_DOWN:g} s"
+        asyncio.get_running_loop().call_later(SECONDS_TO_WIND_DOWN, self._force_all, late)
 
     def _interrupt(self, job: _Job) -> None:
         if job.process is not None and job.process.returncode is None:
             job.process.send_signal(signal.SIGINT)
 
-    def _force_all(self) -> None:
+    def _force_all(self, why: str) -> None:
         for job in self._running:
+            job.killed = job.killed or why
             self._force(job)
 
 

@@ -7,6 +7,7 @@ A folder of results may come from anybody: links are not followed, but for a lin
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
@@ -38,6 +39,22 @@ def near(path: Path) -> str:
     """As people would type it: relative to here where it lies below."""
     path = path.resolve()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+@contextmanager
+def writing_into(run: Path) -> Iterator[None]:
+    """Where saved results get further files: whoever cannot have them there needs a copy.
+
+    Raises:
+        EnvironmentFailure: what failed within, with what to do about it.
+    """
+    try:
+        yield
+    except EnvironmentFailure as problem:
+        raise EnvironmentFailure(
+            f"{problem}; this writes into the folder of the results: copy {near(run)} to where you may write "
+            "and there is room, and give the copy"
+        ) from problem
 
 
 def run_folders(run: Path) -> list[Path]:

@@ -23,6 +23,7 @@ from harness.checks.linearizability.foreign_history import (
     read_foreign,
 )
 from harness.errors import UsageError
+from harness.model.nearest import near_file
 from harness.safe_files import MOST_BYTES
 from harness.visible import visible_json
 
@@ -67,6 +68,8 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
+    except FileNotFoundError as problem:
+        raise UsageError(f"{path}: cannot be read: {problem.strerror}{near_file(path)}") from problem
     except OSError as problem:
         raise UsageError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
     if len(content) > MOST_BYTES:

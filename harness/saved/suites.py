@@ -17,7 +17,7 @@ from harness.model.words import Verdict
 from harness.output import told_of_crash
 from harness.report.write import PLANNED, SUITE, read_suite, write_suite
 from harness.safe_files import is_file, is_folder
-from harness.saved.folders import folders_in, is_run, near, own_folder, run_folders
+from harness.saved.folders import folders_in, is_run, near, own_folder, run_folders, writing_into
 from harness.saved.judging import judge_folder, leave_undecided
 
 LATEST_US = 2**52
@@ -80,16 +80,18 @@ def judge_again(run: Path) -> SuiteResult:
         EnvironmentFailure: the results cannot be written.
     """
     run = own_folder(run)
-    if is_run(run):
-        return _suite_of(run.parent, [_judged(run, None)])
-    before, missing = _before(run)
-    if before is None:
-        suite = _suite_of(run, [_judged(folder, None) for folder in run_folders(run)], incomplete=missing)
-    else:
-        results = tuple(_renewed(one, run) for one in before.results)
-        suite = replace(before, incomplete=missing or before.incomplete).with_results(results)
-        _judge_the_others(run, before)
-    write_suite(suite)
+    with writing_into(run):
+        if is_run(run):
+            return _suite_of(run.parent, [_judged(run, None)])
+        before, missing = _before(run)
+        if before is None:
+            judged = [_judged(folder, None) for folder in run_folders(run)]
+            suite = _suite_of(run, judged, incomplete=missing)
+        else:
+            results = tuple(_renewed(one, run) for one in before.results)
+            suite = replace(before, incomplete=missing or before.incomplete).with_results(results)
+            _judge_the_others(run, before)
+        write_suite(suite)
     return suite
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness import history
@@ -27,7 +29,7 @@ def why(run: Path, session: str | None = None, *, scenario: str | None = None) -
     run = own_folder(run)
     folders = _named(run_folders(run), scenario, run)
     if not session:
-        return [line for folder in folders for line in _broken(folder)]
+        return _listed(folders)
     matches: list[tuple[Path, History, str]] = []
     unread: list[str] = []
     for folder in folders:
@@ -71,20 +73,42 @@ def _named(folders: list[Path], scenario: str | None, run: Path) -> list[Path]:
     return found
 
 
-def _broken(folder: Path) -> list[str]:
-    """The sessions that findings are about, with what was broken: what `why` can tell a story of."""
-    try:
-        judged = judge(_read(folder))
-    except UsageError as problem:
-        return [f"{folder}: cannot be read: {problem}"]
-    except Exception as problem:  # noqa: BLE001 - the other folders are told all the same
-        return [f"{folder}: cannot be judged: {told_of_crash(problem)}"]
+def _listed(folders: list[Path]) -> list[str]:
+    """Of each folder the sessions that findings are about, and how to ask for the story of one."""
+    told: list[str] = []
+    example = ""
+    for folder in folders:
+        try:
+            broken = _broken(folder)
+        except UsageError as problem:
+            told.append(f"{folder}: cannot be read: {problem}")
+            continue
+        except Exception as problem:  # noqa: BLE001 - the other folders are told all the same
+            told.append(f"{folder}: cannot be judged: {told_of_crash(problem)}")
+            continue
+        told.append(f"{folder}: {_counted(broken)}")
+        told += [f"  {one}  {', '.join(names)}" for one, names in broken.items()]
+        example = example or next((shlex.join([near(folder), one]) for one in broken), "")
+    return [*told, f"the whole story of one: failover-kit why {example}"] if example else told
+
+
+def _counted(broken: Mapping[str, Sequence[str]]) -> str:
+    if not broken:
+        return "no session was broken"
+    each = Counter(name for names in broken.values() for name in names)
+    sessions = "1 session was" if len(broken) == 1 else f"{len(broken)} sessions were"
+    return f"{sessions} broken: {', '.join(f'{times} × {name}' for name, times in each.most_common())}"
+
+
+def _broken(folder: Path) -> dict[str, list[str]]:
+    """Session -> what was broken. `why` can tell a story of each."""
     names: dict[str, list[str]] = {}
-    for finding in judged.findings:
+    for finding in judge(_read(folder)).findings:
         if finding.session is not None:
-            names.setdefault(finding.session, []).append(finding.name)
-    told = [f"  {one}  {', '.join(dict.fromkeys(what))}" for one, what in names.items()]
-    return [f"{folder}:", *(told or ["  no session was broken"])]
+            known = names.setdefault(finding.session, [])
+            if finding.name not in known:
+                known.append(finding.name)
+    return names
 
 
 def _read(folder: Path) -> History:

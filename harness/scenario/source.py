@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.model.nearest import near_file
 
 SIZE_MAX = 64 * 1024
 """Thirty times the longest shipped scenario. YAML of this size is read in half a second."""
@@ -67,6 +68,8 @@ def _bytes_of(path: Path, at_most: int) -> bytes:
             raise UsageError(f"{path}: cannot be read: expected a file, found {_kind(found.st_mode)}")
         with path.open("rb") as file:
             content = file.read(at_most + 1)
+    except FileNotFoundError as problem:
+        raise UsageError(f"{path}: cannot be read: {problem.strerror}{near_file(path)}") from problem
     except OSError as problem:
         raise UsageError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
     if len(content) > at_most:

@@ -72,6 +72,7 @@ def test_second_interrupt_ends_at_once_and_leaves_nothing(stopped: dict[str, Run
     run = stopped["twice"]
     assert run.process.returncode == 130
     assert run.said().rstrip().endswith("exit status 130: interrupted")
+    assert "the run was interrupted: it was killed at the second Ctrl-C" in " ".join(run.said().split())
     assert "Traceback" not in run.said()
     assert run.traces is not None
     assert run.traces.vanish()

@@ -126,7 +126,7 @@ def test_history_of_anybody_is_shown_safely(tmp_path: Path, capsys: pytest.Captu
     assert cli.main(("judge", str(folder))) in {1, 3}
     assert cli.main(("why", str(folder))) == 0
     said = capsys.readouterr().out.splitlines()
-    session = next(line.split()[0] for line in said if line.endswith("-session"))
+    session = next(line.split()[0] for line in said if line.startswith("  ") and line.endswith("-session"))
     assert cli.main(("why", str(folder), session)) == 0
     assert cli.main(("history", str(folder))) == 0
     printed = capsys.readouterr().out

@@ -386,3 +386,29 @@ def test_so_it_is_where_the_kit_measures_itself(
     with suppress(SystemExit):
         assert import_module(f"lab.{module}.__main__").main() == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plan", "goood.yaml"],
+        ["plan", "sentinel/01", "--deployment", "goood.yaml"],
+        ["lint", "goood.yaml"],
+        ["guest", "check", "goood.yaml"],
+        ["explore", "goood.yaml"],
+        ["with", "goood.yaml", "--", "true"],
+        ["judge", "--history", "goood.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_a_misspelt_file_is_told_with_the_one_beside_it(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever verb looks for it, and in whichever folder."""
+    folder = Path("theirs")
+    folder.mkdir()
+    for name in ("good.yaml", "other.yaml"):
+        (folder / name).write_text(GOOD)
+    words = [word.replace("goood", "theirs/goood") for word in words]
+    assert cli.main(words) == 2
+    assert "did you mean 'theirs/good.yaml'?" in capsys.readouterr().err

@@ -324,6 +324,18 @@ CASES: dict[str, tuple[Case, ...]] = {
             "2",
         ),
     ),
+    "idle-sessions-forgotten": (
+        _conf(
+            "maxmemory 1gb\nmaxmemory-policy volatile-lfu\nlfu-decay-time 1\n",
+            "maxmemory 1gb\nmaxmemory-policy volatile-lfu\nlfu-decay-time 0\n",
+            "2",
+        ),
+        _deployment(
+            "  redis: {maxmemory: 1gb, maxmemory-policy: allkeys-lfu}\n",
+            "  redis: {maxmemory: 1gb, maxmemory-policy: allkeys-lru}\n",
+            "5",
+        ),
+    ),
     "nobody-may-be-promoted": (
         _deployment("  replica: {replica-priority: 0}\n", "  replica: {replica-priority: 1}\n", "5"),
         Case(

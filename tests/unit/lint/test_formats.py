@@ -151,6 +151,15 @@ def test_status_says_whether_anything_was_found(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.endswith("1 finding in 1 file: 1 note\n")
 
 
+def test_shipped_scenarios_are_known_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """As every other verb knows them; a file that is not there is told with the one beside it."""
+    assert call("lint", "shared/20") == ExitStatus.FAILED
+    assert "20-lfu-forgets-users-who-do-nothing.yaml:19: warning" in capsys.readouterr().out
+    written("ours.yaml", "deployment: 1\ntopology: {kind: single}\n")
+    assert call("lint", "oours.yaml") == ExitStatus.USAGE
+    assert "did you mean 'ours.yaml'?" in capsys.readouterr().err
+
+
 def test_text_says_where_what_why_cure_and_proof(capsys: pytest.CaptureFixture[str]) -> None:
     """Each rule is explained once, however often it finds something."""
     assert (
@@ -244,7 +253,7 @@ def test_file_that_no_rule_knows_is_bad_usage(
 def test_missing_file_and_missing_words_are_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to look at is not nothing found."""
     assert call("lint", "none.conf") == ExitStatus.USAGE
-    assert "none.conf: cannot be read" in capsys.readouterr().err
+    assert "none.conf: cannot be read: No such file" in capsys.readouterr().err
     assert call("lint") == ExitStatus.USAGE
     assert call("lint", "--prove", "--format", "sarif", written()) == ExitStatus.USAGE
 

@@ -334,6 +334,8 @@ def test_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     suite, _ = run(tmp_path, plan("deaf"), cleaned=cleaned, process=SCRIPTED)
     assert time.monotonic() - began < 60
     assert suite.exit_code == 130
+    assert suite.results[0].verdict is Verdict.INCONCLUSIVE
+    assert suite.results[0].why.startswith("the run was interrupted: it was killed at the second Ctrl-C")
     assert cleaned == ["cleaned"]
 
 

@@ -96,6 +96,15 @@ def test_judging_again_keeps_what_only_the_run_knew(tmp_path: Path) -> None:
     assert (again.verdict, again.exit_code) == (Verdict.FAIL, 1)
 
 
+def test_a_folder_that_cannot_be_written_to_is_to_be_copied(tmp_path: Path) -> None:
+    """A disk that is read-only, or full, is as a folder in the place of a file."""
+    folder = attempt(tmp_path / "run" / "lost")
+    (folder / "findings.json").mkdir()
+    what_to_do = rf"Is a directory; .*: copy {folder} to where you may write and there is room"
+    with pytest.raises(EnvironmentFailure, match=what_to_do):
+        saved.judge_again(folder)
+
+
 def test_deployment_that_did_not_come_up_stays_broken(tmp_path: Path) -> None:
     """It never had a history that could be gone; whoever looks again learns the same, on every page."""
     why = "the deployment does not come up: redis-2 cannot log in"
@@ -619,8 +628,14 @@ def test_why_without_a_session_lists_the_broken_ones(tmp_path: Path) -> None:
     assert session is not None
     told = saved.why(run)
     assert told[0].startswith(f"{damaged}: cannot be read: ")
-    assert told[1:] == [f"{kept}:", "  no session was broken", f"{lost}:", f"  {session}  lost-session"]
-    assert saved.why(lost) == told[3:]
+    assert told[1:] == [
+        f"{kept}: no session was broken",
+        f"{lost}: 1 session was broken: 1 × lost-session",
+        f"  {session}  lost-session",
+        f"the whole story of one: failover-kit why {lost} {session}",
+    ]
+    assert saved.why(lost) == told[2:]
+    assert saved.why(kept) == told[1:2]
     assert any("log-in" in line for line in saved.why(run, session, scenario="lost"))
 
 
@@ -631,7 +646,8 @@ def test_why_finds_a_session_within_the_named_scenario(tmp_path: Path) -> None:
     session = history.read(folders[0]).operations[0].session
     assert saved.why(run, session, scenario="one-lost")[0] == f"{folders[0]}:"
     assert saved.why(run, session, scenario="second")[0] == f"{folders[1]}:"
-    assert [one for one in saved.why(run, scenario="two") if one.endswith(":")] == [f"{folders[2]}:"]
+    (first, *_) = saved.why(run, scenario="two")
+    assert first == f"{folders[2]}: 1 session was broken: 1 × lost-session"
     with pytest.raises(UsageError, match=r"in one-lost, .* in one-lost-second-run; give one scenario"):
         saved.why(run, session, scenario="one")
     with pytest.raises(UsageError, match="found 'three'; there are one-lost, one-lost-second-run, two"):
