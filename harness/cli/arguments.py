@@ -178,7 +178,7 @@ def _results(verb: Verb) -> None:
 
 
 def _machine(verb: Verb) -> None:
-    verb("doctor", "machine:doctor", "print what this machine can do and what is missing")
+    _hosts(verb("doctor", "machine:doctor", "print what this machine can do and what is missing"))
     image = verb(
         "image", "machine:image", "build an image for the nodes from Debian packages, without a registry"
     )

@@ -76,7 +76,7 @@ _USE: dict[FileKind, str] = {
 
 _USE_BESIDE_A_GUEST: dict[FileKind, str] = {
     FileKind.SCENARIO: (
-        "to run it: failover-kit run {0}; the guest file is the one that its 'deployment' names as 'guest'"
+        "to run it: failover-kit run {0}; if its 'deployment' has a 'guest', that names the guest file"
     ),
     FileKind.DEPLOYMENT: "to try a guest file beside it: failover-kit guest check guest.yaml --beside {0}",
 }

@@ -7,7 +7,8 @@ in would be sent to the application as it stands, so an unknown one is a mistake
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ AT_THE_START = re.compile(r"HOST|PORT|PYTHON|(?:REDIS|FAILOVER)_[A-Z_]+")
 
 _PORT_GIVEN = "{PORT}"
 _TOKEN = "{csrf}"
+_FOR_A_SHELL = re.compile(r"[|&;<>$`]")
 _BRACED = re.compile(r"\{([A-Za-z_]+)\}")
 _STATUS_FIRST, _STATUS_LAST = 100, 599
 _PORTS = 65_536
@@ -111,6 +113,16 @@ def _status(text: str) -> int:
     return int(text)
 
 
+def _words_of(command: str) -> Sequence[str]:
+    """As a shell would start it; with what only a shell knows, a shell does."""
+    if _FOR_A_SHELL.search(command):
+        return ["sh", "-c", command]
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quotation that does not end
+        return ()
+
+
 _STATUS = One(
     "a status such as 200", _status, {"type": "integer", "minimum": _STATUS_FIRST, "maximum": _STATUS_LAST}
 )
@@ -118,6 +130,7 @@ _PATTERN = One("a regular expression", _pattern, {"type": "string", "format": "r
 _PATH = One("a path such as /login", _path, {"type": "string", "pattern": f"^/{_SAFE}*$"})
 _SENT = One("text, with words in braces", _of_request, {"type": ["string", "number", "boolean"]})
 _STARTED = One("text, with words in braces", _of_start, {"type": ["string", "number", "boolean"]})
+_COMMAND = Many(_STARTED, parts=_words_of)
 _HEADER = One("the name of a header", _header, {"type": "string", "pattern": "^[A-Za-z0-9-]+$"})
 _JSON_PATH = One(
     "a path such as user.name",
@@ -240,7 +253,7 @@ _CONTAINER = _Part(
     (
         Field(key="image", reader=TEXT, required=True, help="an image that is on this machine"),
         Field(key="port", reader=_PORT, help="where it listens; default 8000"),
-        Field(key="command", reader=Many(_STARTED), help="in the place of the image's own command"),
+        Field(key="command", reader=_COMMAND, help="in the place of the image's own command"),
         Field(
             key="hosts",
             reader=Many(HOST),
@@ -325,7 +338,7 @@ GUEST_FIELDS = (
     Field(key="about", reader=TEXT, help="what it is, in one or two sentences"),
     Field(
         key="start",
-        reader=Many(_STARTED),
+        reader=_COMMAND,
         help="the command of one web server, which listens at {HOST}:{PORT}",
     ),
     Field(key=RunAs.CONTAINER, reader=_CONTAINER, help="each web server is a container of this image"),

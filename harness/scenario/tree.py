@@ -8,7 +8,9 @@ expectation begins with it.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -126,6 +128,15 @@ def shortened(text: str) -> str:
     names the wrong file must not find all of it in a log."""
     first = redacted(text.partition("\n")[0])
     return first if first == text and len(text) <= _SHOWN else f"{first[:_SHOWN]}…"
+
+
+_PLAIN = re.compile(r"-*[\w./+][\w./+=@%:-]*(?<!:)")
+"""What needs no quotes, wherever it is."""
+
+
+def as_list(items: Iterable[str]) -> str:
+    """As the file would have it, for a message; without secrets."""
+    return redacted(f"[{', '.join(one if _PLAIN.fullmatch(one) else json.dumps(one) for one in items)}]")
 
 
 def cut_off(mapping: Mapping, key: Scalar, value: Node) -> bool:

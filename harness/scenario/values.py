@@ -7,7 +7,7 @@ rates never come without a unit: `timeout: 5` has cost enough people enough even
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -59,13 +59,16 @@ class One:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list of scalars of one type."""
+    """A list of scalars of one type. `parts`: of a text in the place of a list, the items that it means."""
 
     of: One
+    parts: Callable[[str], Sequence[str]] = lambda text: [part.strip() for part in text.split(",")]
 
     def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
         if not isinstance(node, tree.Sequence):
-            problems.expected(node, path, f"a list, each item {self.of.expected}")
+            items = self.parts(node.value) if isinstance(node, tree.Scalar) else ()
+            hint = f"write {tree.as_list(items)}" if any(items) else ""
+            problems.expected(node, path, f"a list, each item {self.of.expected}", hint)
             return INVALID
         items = [self.of.read(item, f"{path}.{n}", problems) for n, item in enumerate(node.value)]
         return INVALID if INVALID in items else tuple(items)

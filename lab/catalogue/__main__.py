@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.clock import RunClock
@@ -39,8 +39,7 @@ def main() -> int:
         print(f"{', '.join(unread)}: expected a results folder with a summary.json", file=sys.stderr)
         return ExitStatus.USAGE
     if given.results:
-        _publish(run for folder in given.results for run in _runs(folder))
-        return ExitStatus.PASSED
+        return _publish([run for folder in given.results for run in _runs(folder)])
     here, missing = engines_here(given.backend)
     for name, why in missing:
         print(f"{name}: not here: {why}")
@@ -58,7 +57,7 @@ def main() -> int:
         if left_s > 0 and (not given.engine or engine in given.engine):
             out = given.out / f"{engine}-{backend}"
             _run(given, backend, engine, out, left_s)
-            _publish(_runs(_begun(out)))
+            _publish(list(_runs(_begun(out))))
     return ExitStatus.PASSED
 
 
@@ -104,14 +103,20 @@ def _measured_on(folder: Path) -> str:
     return "-".join(named.groups()) if named else today()
 
 
-def _publish(runs: Iterator[OneRun]) -> None:
-    before = read_record()
+def _publish(runs: Sequence[OneRun]) -> ExitStatus:
     scenarios: dict[str, Scenario] = dict(sorted(shipped_scenarios()))
-    record = before.with_runs(runs).of_shipped(scenarios)
+    strange = sorted({one.scenario for one in runs} - scenarios.keys())
+    if strange:
+        print(f"left out, as these are no shipped scenarios: {', '.join(strange)}", file=sys.stderr)
+    if strange and all(one.scenario in strange for one in runs):
+        print("nothing is written: expected a run of a shipped scenario, found none", file=sys.stderr)
+        return ExitStatus.USAGE
+    record = read_record().with_runs(runs).of_shipped(scenarios)
     write_file(RECORD, encoded(record))
     made = page(record, {name: one.shows for name, one in scenarios.items()})
     write_file(PAGE, MADE.into(PAGE.read_text(encoding="utf-8"), "\n".join(made)).encode())
     print(f"{PAGE.relative_to(ROOT)}: written")
+    return ExitStatus.PASSED
 
 
 if __name__ == "__main__":

@@ -139,7 +139,8 @@ def of_fault(table: Table, fault: Fault) -> Rows:
 
 
 def _numbers(cell: Cell) -> tuple[str, ...]:
-    deleted = f", {cell.cookies_deleted} cookies deleted" if cell.cookies_deleted else ""
+    cookies = "cookie" if cell.cookies_deleted == 1 else "cookies"
+    deleted = f", {cell.cookies_deleted} {cookies} deleted" if cell.cookies_deleted else ""
     return (
         f"{_count(cell, 'put_out')} of {cell.came_by}{deleted}",
         _count(cell, "pages_for_nobody"),

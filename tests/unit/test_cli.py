@@ -17,6 +17,7 @@ from failover_kit import start
 from harness import cli, output
 from harness.clock import WaitExpired
 from harness.errors import EnvironmentFailure, ExitStatus, Interrupted, NoEffect, UsageError
+from harness.model.hosts import NAMED
 from harness.run import NotWritten
 from tests.builders_kit import ROOT
 from tests.builders_results import suite
@@ -225,6 +226,14 @@ def ended_with(problem: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
 
     monkeypatch.setattr("harness.doctor.examine", fail)
     return call("doctor")
+
+
+def test_doctor_is_asked_of_the_hosts_that_a_run_would_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a first run on them, without a variable."""
+    monkeypatch.setenv(NAMED, "")
+    monkeypatch.setattr("harness.doctor.examine", lambda _: int(os.environ[NAMED] != "a=ssh://ops@a"))
+    assert call("doctor", "--hosts", "a=ssh://ops@a") == 0
+    assert call("doctor", "--hosts", "a") == 2
 
 
 def test_failed_environment_is_status_4(

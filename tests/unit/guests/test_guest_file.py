@@ -98,6 +98,8 @@ def test_a_guest_file_says_how_it_is_talked_to(tmp_path: Path) -> None:
         ("theme: {json: theme}", "colour: {json: theme}", "unknown name 'colour'"),
         ("cookie: sid", "cooky: sid", "unknown key 'cooky'; did you mean 'cookie'?"),
         ('start: [gunicorn, --bind, "{HOST}:{PORT}", "app:app"]', "start: []", "start: expected a program"),
+        (START, 'start: python app.py "a b" --at {HOST}:{PORT}', 'braces, found \'python app.py "a b" --at {HOST}:{PORT}\'; write [python, app.py, "a b", --at, "{HOST}:{PORT}"]'),
+        (START, "start: 'cd app && node .'", 'write [sh, -c, "cd app && node ."]'),
         (START, "", "expected one of start, container, service, address: what a web server is; found none of them"),
         (START, f"{START}\naddress: 127.0.0.1:80", "what a web server is; found start, address"),
         (START, "address: 10.0.0.7:80", "what you run must listen on this machine: 127.0.0.1 or localhost"),
@@ -126,7 +128,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, old: str, new: st
     [
         (GUEST.replace("guest: 1\n", ""), "expected 'guest: 1' as the first key, found 'name'"),
         (GUEST.replace("guest: 1", "gest: 1"), "expected 'guest: 1' as the first key, found 'gest'"),
-        (SCENARIO, "expected a guest file, found a scenario: to run it: failover-kit run guest.yaml; the guest file is"),
+        (SCENARIO, "expected a guest file, found a scenario: to run it: failover-kit run guest.yaml; if its 'deployment' has a 'guest', that names"),
         ("deployment: 1\n", "found a deployment file: to try a guest file beside it: failover-kit guest check guest.yaml"),
         ("services: {shop: {}}\n", "expected a guest file, found a Compose project: to run it under faults: failover-kit"),
     ],

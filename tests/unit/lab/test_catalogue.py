@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import ExitStatus, UsageError
 from harness.model.words import Shows, Verdict
+from lab.catalogue import __main__ as catalogue
 from lab.catalogue.reading import FullSummary, Summary, read_record, read_summary
 from lab.catalogue.record import OneRun, Record, runs_of
 from lab.catalogue.table import page
+from lab.track_record.__main__ import shipped_scenarios
 
 NAME = "sentinel/01-x"
 
@@ -108,6 +110,27 @@ def test_damaged_summary_is_one_clear_error(
         read_summary(file, kind)
     assert str(refused.value).startswith(f"{file}: expected a summary.json of the kit's, found: ")
     assert "\n" not in str(refused.value)
+
+
+def test_results_of_other_scenarios_write_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page would not have them: whoever gave them hears which, and that it stays as it was."""
+    written: list[Path] = []
+    monkeypatch.setattr(catalogue, "write_file", lambda path, _: written.append(path))
+    (_, scenario) = next(shipped_scenarios())
+    monkeypatch.setattr(catalogue, "shipped_scenarios", lambda: [(NAME, scenario)])
+    monkeypatch.setattr("sys.argv", ["lab.catalogue", "--results", str(tmp_path)])
+    file = tmp_path / "summary.json"
+    others = {**SAID, "file": "mine/ours.yaml"}
+    file.write_text(json.dumps({"scenarios": [others], "interrupted": False}))
+    assert (catalogue.main(), written) == (ExitStatus.USAGE, [])
+    said = capsys.readouterr()
+    assert "left out, as these are no shipped scenarios: mine/ours\nnothing is written" in said.err
+    assert not said.out
+    file.write_text(json.dumps({"scenarios": [others, SAID], "interrupted": False}))
+    assert (catalogue.main(), written) == (ExitStatus.PASSED, [catalogue.RECORD, catalogue.PAGE])
+    assert "mine/ours" in capsys.readouterr().err
 
 
 def test_summary_is_read_with_all_that_it_says(tmp_path: Path) -> None:
