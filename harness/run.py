@@ -9,13 +9,14 @@ which goes the road of `harness.running.one_run`.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
-from harness.many.enough import nothing_is_enough, still_unsure, sure_enough
+from harness.many.enough import never_sure, nothing_is_enough, still_unsure, sure_enough
 from harness.model.plan import Plan
 from harness.model.results import Display, SuiteResult
 from harness.model.words import Verdict
@@ -89,6 +90,10 @@ def run(asked: RunRequest, display: Display, warn: Callable[[str], None]) -> Sui
     if asked.shard:
         plans = part_of(plans, *asked.shard)
     _warn_of_what_is_left_out(plans, warn)
+    if asked.until_sure and plans:
+        most = max(Counter(plan.key.cell for plan in plans).values())
+        if said := never_sure(asked.until_sure, most):
+            warn(said)
     of_users = (plan.run_by_user for plan in plans)
     for said in dict.fromkeys(guest.to_be_started for guest in of_users if guest is not None):
         warn(said)

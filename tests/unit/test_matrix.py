@@ -215,6 +215,24 @@ def test_options_of_many_runs_are_refused_in_one_line(
     assert says in capsys.readouterr().err
 
 
+def test_until_sure_with_too_few_runs_says_so_before_the_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And goes on: a promise that is never kept may show in two of them."""
+
+    def begin(*_: object) -> None:
+        raise UsageError("they begin")
+
+    monkeypatch.setattr("harness.run.run_suite", begin)
+    words = ["run", "single/01", "--backend", "process", "--until-sure", "90%", "--repeat"]
+    assert main([*words, "20"]) == 2
+    before, begun = capsys.readouterr().err.splitlines()
+    assert "--until-sure: expected --repeat 53 or more, found 20: even if all of them pass" in before
+    assert begun == "failover-kit: they begin"
+    assert main([*words, "53"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_until_sure_needs_to_know_how_many_runs_there_are_at_most(capsys: pytest.CaptureFixture[str]) -> None:
     """Some promises are never sure."""
     assert main(["run", "sentinel/01", "--until-sure", "90%"]) == 2

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.many.cells import cells_of
-from harness.many.enough import still_unsure
+from harness.many.enough import never_sure, still_unsure
 from harness.model.judgement import Interval, Window
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
@@ -81,6 +81,14 @@ def test_cell_whose_runs_are_not_enough_is_named() -> None:
     )
     assert not list(still_unsure(0.9, repeated(*[Verdict.FAIL] * 3)))
     assert not list(still_unsure(0.9, repeated(*[Verdict.SKIPPED] * 2)))
+
+
+def test_repeats_that_can_never_be_enough_are_told_with_the_number_that_can() -> None:
+    """If every run keeps the promise, 53 are enough for 90 % (docs/many-runs.md)."""
+    assert not never_sure(0.9, 53)
+    assert never_sure(0.9, 52).startswith("--until-sure: expected --repeat 53 or more, found 52: ")
+    assert never_sure(0.9, 52).endswith("at least 90% of all runs do")
+    assert "at least 99.9% of" in never_sure(0.999, 1000)
 
 
 def test_shares_say_what_is_not_ruled_out() -> None:
