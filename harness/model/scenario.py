@@ -108,6 +108,9 @@ class Declaration:
     """Behaviours: its weight in each realistic mix that it belongs to."""
     leads_to: tuple[str, ...] = ()
     """Behaviours: the findings that only a mix with it, or with another that names them, can have."""
+    surprise: Callable[[Mapping[str, OptionValue], Callable[[float], float]], str | None] = lambda *_: None
+    """Behaviours: what these options are likely to lead to that nobody means, for a warning; None: nothing.
+    It is also given a function: how many such requests of one user come within so many seconds."""
     needs_timeout: bool = False
     """Behaviours: whether it makes no sense for sessions that have no idle timeout."""
     shows: tuple[str, ...] = ()

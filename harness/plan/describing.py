@@ -95,7 +95,7 @@ def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
         f"    then       {end} (recovery within {scenario.settle_within_s:g} s), audit; "
         f"about {plan.expected_s:.0f} s in all, at most {latest_end_s(scenario, plan.inventory):.0f} s"
     )
-    for warning in warnings(plan, vocabulary.findings):
+    for warning in warnings(plan, vocabulary):
         yield f"  warning     {warning}"
     yield "  expected" if scenario.expect else "  expected    no findings at all"
     for expectation, bound in zip(scenario.expect, plan.bounds, strict=True):

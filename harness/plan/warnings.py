@@ -17,13 +17,14 @@ from harness.model.inventory import NodePlan
 from harness.model.measures import loses_writes, measure_named
 from harness.model.persistence import NOTHING, persistence
 from harness.model.plan import Plan
-from harness.model.scenario import FaultStep, Scenario
+from harness.model.scenario import Declaration, FaultStep, Scenario, Vocabulary
 from harness.model.words import Discovery, NodeRole, Trait
 from harness.plan.timeline import Expected, Pace, expected_faults
 
 
-def warnings(plan: Plan, findings: Mapping[str, Measure]) -> Iterator[str]:
-    yield from _of_other_names(plan.scenario, findings)
+def warnings(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
+    yield from _of_other_names(plan.scenario, vocabulary.findings)
+    yield from _surprises(plan, vocabulary.behaviours)
     client = plan.scenario.deployment.client
     if plan.inventory.clustered and client.discovery is Discovery.FIXED_ADDRESS:
         yield (
@@ -44,6 +45,20 @@ def warnings(plan: Plan, findings: Mapping[str, Measure]) -> Iterator[str]:
                 "by then that could be promoted, so its start condition will probably not be met. Start a "
                 "replica before it, or add replicas"
             )
+
+
+def _surprises(plan: Plan, behaviours: Mapping[str, Declaration]) -> Iterator[str]:
+    workload = plan.scenario.workload
+    of_a_user = workload.rate_per_s / workload.active_users / (sum(workload.mix.values()) or 1.0)
+    for name, weight in workload.mix.items():
+        each_s = of_a_user * weight
+        known = behaviours.get(name)
+        said = known and known.surprise(
+            workload.options.get(name, {}),
+            lambda within_s, each_s=each_s: each_s * min(within_s, plan.expected_s),
+        )
+        if said:
+            yield f"{name}: {said}"
 
 
 def _of_other_names(scenario: Scenario, findings: Mapping[str, Measure]) -> Iterator[str]:

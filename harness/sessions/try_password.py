@@ -10,20 +10,39 @@ stands in front of every page counts those as well that come with a session: opt
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from math import sqrt
+
 from harness.model.finding_kind import names
 from harness.model.records import Step
-from harness.model.scenario import Declaration, Option, OptionType
+from harness.model.scenario import Declaration, Option, OptionType, OptionValue
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.objects.counter import ATTEMPTS
 from harness.objects.kind import LIMIT, TOTAL
 from harness.sessions.commands import COUNT_WITHIN
 from harness.sessions.guard import instance, told_by_guard, when_unreachable
-from harness.sessions.guarded_page import WITHOUT_SESSION, asked, told_with_session
+from harness.sessions.guarded_page import BEFORE_SESSION, WITHOUT_SESSION, asked, told_with_session
 from harness.sessions.request import OK, Request
 
 ATTEMPTS_ALLOWED, WINDOW_S = 5, 300.0
 
 WRONG_PASSWORD = "wrong password"
+
+
+def _pages_are_attempts(
+    options: Mapping[str, OptionValue], of_a_user: Callable[[float], float]
+) -> str | None:
+    if options.get("asked") != BEFORE_SESSION:
+        return None
+    limit, window_s = int(options["limit"]), float(options["window"])
+    pages = of_a_user(window_s)
+    if pages + 3 * sqrt(pages) <= limit:  # by chance one user in a thousand opens more
+        return None
+    return (
+        f"with `asked: {BEFORE_SESSION}` every page counts as an attempt, and a user opens about {pages:.0f} "
+        f"of them within the window; the limit is {limit}, so users who are logged in will be refused. If "
+        "that is not what is tested, write `limit: 1000000`"
+    )
 
 
 class TryPassword:
@@ -48,6 +67,7 @@ class TryPassword:
             instance(ATTEMPTS),
         ),
         traffic={"shop": 2, "bank": 5, "token-api": 5},
+        surprise=_pages_are_attempts,
         leads_to=(*names(ATTEMPTS.findings), "let-in-unchecked", "refused-session"),
     )
     kind = OperationKind.WRITE

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.checks.promises.table import FINDINGS
 from harness.errors import UsageError
 from harness.model.inventory import NodePlan
 from harness.model.pacing import AUDIT_WITHIN_S, audit_within_s
@@ -328,7 +327,7 @@ def test_warning_says_what_else_is_lost_under_another_name(tmp_path: Path) -> No
 
     def warned(*expect: Expectation) -> list[str]:
         scenario = replace(plan.scenario, workload=workload, faults=(), expect=expect)
-        return list(warnings(replace(plan, scenario=scenario), FINDINGS))
+        return list(warnings(replace(plan, scenario=scenario), shipped()))
 
     (one,) = warned(allows)
     assert one.startswith("lost-write may happen, and save-lost may not, as no expectation names it")
@@ -336,6 +335,36 @@ def test_warning_says_what_else_is_lost_under_another_name(tmp_path: Path) -> No
     assert not warned(allows, expectation_of("save-lost", ">="))
     assert not warned(expectation_of("lost-write", "=="))
     assert not warned()
+
+
+LIMITED = """\
+scenario: 1
+name: a limiter
+deployment: {topology: {kind: single}}
+workload:
+  rate: 100/s
+  users: 100
+  mix: {read: 1, try-password: 4}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ("asked: before-session", True),
+        ("asked: before-session, window: 100ms", False),
+        ("asked: before-session, limit: 1000000", False),
+        ("asked: after-session", False),
+    ],
+)
+def test_warning_says_whom_a_limiter_before_the_session_refuses(
+    tmp_path: Path, options: str, warned: bool
+) -> None:
+    """Its limit is meant for passwords, and pages reach it within seconds."""
+    path = tmp_path / "s.yaml"
+    path.write_text(f"{LIMITED}  options: {{try-password: {{{options}}}}}\n")
+    told = describe(plan_of(load(path, shipped())), shipped())
+    assert ("the limit is 5, so users who are logged in will be refused" in told) is warned
 
 
 def expectation_of(finding: str, comparison: str) -> Expectation:
