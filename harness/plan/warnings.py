@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 
 from harness.model.finding_kind import Measure
@@ -49,15 +50,15 @@ def warnings(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
 
 def _surprises(plan: Plan, behaviours: Mapping[str, Declaration]) -> Iterator[str]:
     workload = plan.scenario.workload
-    of_a_user = workload.rate_per_s / workload.active_users / (sum(workload.mix.values()) or 1.0)
+    a_weight_s = workload.rate_per_s / workload.active_users / (sum(workload.mix.values()) or 1.0)
+
+    def of_a_user(weight: float, within_s: float) -> float:
+        return a_weight_s * weight * min(within_s, plan.expected_s)
+
     for name, weight in workload.mix.items():
-        each_s = of_a_user * weight
+        options = workload.options.get(name, {})
         known = behaviours.get(name)
-        said = known and known.surprise(
-            workload.options.get(name, {}),
-            lambda within_s, each_s=each_s: each_s * min(within_s, plan.expected_s),
-        )
-        if said:
+        if known and (said := known.surprise(options, partial(of_a_user, weight))):
             yield f"{name}: {said}"
 
 

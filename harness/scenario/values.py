@@ -66,8 +66,8 @@ class Many:
 
     def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
         if not isinstance(node, tree.Sequence):
-            items = self.parts(node.value) if isinstance(node, tree.Scalar) else ()
-            hint = f"write {tree.as_list(items)}" if any(items) else ""
+            meant = self.parts(node.value) if isinstance(node, tree.Scalar) else ()
+            hint = f"write {tree.as_list(meant)}" if any(meant) else ""
             problems.expected(node, path, f"a list, each item {self.of.expected}", hint)
             return INVALID
         items = [self.of.read(item, f"{path}.{n}", problems) for n, item in enumerate(node.value)]

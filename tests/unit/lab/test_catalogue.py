@@ -12,7 +12,7 @@ from harness.errors import ExitStatus, UsageError
 from harness.model.words import Shows, Verdict
 from lab.catalogue import __main__ as catalogue
 from lab.catalogue.reading import FullSummary, Summary, read_record, read_summary
-from lab.catalogue.record import OneRun, Record, runs_of
+from lab.catalogue.record import RECORD, OneRun, Record, runs_of
 from lab.catalogue.table import page
 from lab.track_record.__main__ import shipped_scenarios
 
@@ -129,7 +129,7 @@ def test_results_of_other_scenarios_write_nothing(
     assert "left out, as these are no shipped scenarios: mine/ours\nnothing is written" in said.err
     assert not said.out
     file.write_text(json.dumps({"scenarios": [others, SAID], "interrupted": False}))
-    assert (catalogue.main(), written) == (ExitStatus.PASSED, [catalogue.RECORD, catalogue.PAGE])
+    assert (catalogue.main(), written) == (ExitStatus.PASSED, [RECORD, catalogue.PAGE])
     assert "mine/ours" in capsys.readouterr().err
 
 
