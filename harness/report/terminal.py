@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from harness.many.cells import cells_of
-from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
+from harness.model.results import WAITING, Display, Progress, ScenarioResult, SuiteResult
 from harness.model.words import NodeRole, Verdict
 from harness.report.cells import TITLE, cell_blocks, cell_table, is_repeated
 from harness.report.console import console_on
@@ -27,6 +29,10 @@ from harness.visible import one_line, visible
 
 _FILES = ("index.html", "summary.json", "junit.xml")
 """Of a suite's folder; where the disk is full, some are missing."""
+_LEAST_WIDE = 130
+"""Columns of a terminal on which what runs is drawn as a table."""
+_COLUMNS = {"phase": len(WAITING), "nodes": 32, "acked/s": 7, "errors/s": 8, "sessions": 8, "left": 8}
+"""Of that table, and how wide each is, whatever it says: what is left is for the names."""
 
 
 def display(stream: TextIO) -> Display:
@@ -101,14 +107,52 @@ class LiveDisplay:
     def close(self) -> None:
         self._live.stop()
 
-    def _drawn(self) -> Group:
+    def _drawn(self) -> Underway:
+        return Underway(list(self._running.values()), dict(self._done), self._total)
+
+
+@dataclass(frozen=True)
+class Underway:
+    """What runs. As many lines whatever the nodes are just doing: a block that grows and shrinks flickers."""
+
+    running: Sequence[Progress]
+    done: Mapping[str, int]
+    """The word of a verdict -> how many runs."""
+    total: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= _LEAST_WIDE
+        yield from [self._table()] if wide else chain.from_iterable(map(_two_lines, self.running))
+        tally = ", ".join(f"{count} {word}" for word, count in self.done.items())
+        over = sum(self.done.values())
+        yield _one_line(Text(f"{over} of {self.total} done  {tally}", style="bold"))
+
+    def _table(self) -> Table:
         grid = Table(box=None, padding=(0, 2, 0, 0))
-        for title in ("running", "phase", "nodes", "acked/s", "errors/s", "sessions", "left"):
-            grid.add_column(title, style="dim" if title == "nodes" else None, overflow="fold")
-        for progress in self._running.values():
+        grid.add_column("running", overflow="fold")
+        for title, width in _COLUMNS.items():
+            style = "dim" if title == "nodes" else None
+            grid.add_column(title, style=style, no_wrap=True, overflow="ellipsis", width=width)
+        for progress in self.running:
             grid.add_row(*map(one_line, _cells(progress)))
-        tally = ", ".join(f"{count} {word}" for word, count in self._done.items())
-        return Group(grid, Text(f"{self._done.total()} of {self._total} done  {tally}", style="bold"))
+        return grid
+
+
+def _two_lines(progress: Progress) -> Iterator[Text]:
+    """For a narrow terminal: the nodes come last, and are what is cut off."""
+    yield _one_line(Text(one_line(progress.scenario)))
+    told = [progress.phase]
+    if progress.roles:
+        told += [f"{seconds(progress.left_s)} left"] if progress.left_s else []
+        told += [f"{progress.rate_per_s:.0f}/s"]
+        told += [f"{progress.errors_per_s:.0f} errors/s"] if progress.errors_per_s >= 1 else []
+        told += [_roles(progress.roles)]
+    yield _one_line(Text(f"  {one_line(' · '.join(told))}", style="dim"))
+
+
+def _one_line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _cells(progress: Progress) -> tuple[str, ...]:

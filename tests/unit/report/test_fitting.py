@@ -8,9 +8,11 @@ import pytest
 from rich.console import Console
 
 from harness.many.cells import cells_of
+from harness.model.results import Progress
 from harness.report.cells import cell_table
 from harness.report.console import LOG_WIDTH
 from harness.report.table import table
+from harness.report.terminal import Underway
 from tests.builders_results import result
 
 NAME = "nobody is logged out"
@@ -44,3 +46,47 @@ def test_log_has_the_table(repeated: bool) -> None:
     assert any("─" * 100 in line for line in lines)
     heads = " ".join(lines[1:6])
     assert all(word.split()[-1] in heads for word in WORDS)
+
+
+RUNS = [
+    Progress(
+        scenario="sentinel/01-primary-killed-replica-promoted",
+        phase="fault",
+        roles={f"redis-{n}": "primary" for n in range(1, 4)},
+        rate_per_s=187.3,
+        left_s=12.3,
+    ),
+    Progress(scenario="cluster/05-two-shards-at-once", phase="starting"),
+]
+LATER = [
+    Progress(
+        scenario=one.scenario, phase="settled", roles={"redis-1": "down", "redis-2": "primary"}, at_risk=9
+    )
+    for one in RUNS
+]
+
+
+def underway(runs: list[Progress], width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, emoji=False, markup=False)
+    with console.capture() as drawn:
+        console.print(Underway(runs, {"PASS": 3, "shown": 2}, 22))
+    return drawn.get().splitlines()
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 129, 130, 200])
+def test_what_runs_keeps_its_lines_on_any_terminal(width: int) -> None:
+    """Two for each run, or a row in a table. It is drawn in place: lines that come and go would flicker."""
+    now, later = underway(RUNS, width), underway(LATER, width)
+    assert len(now) == len(later) <= 5
+    assert max(map(len, now + later)) <= width
+    assert now[-1].startswith("5 of 22 done")
+
+
+def test_what_runs_says_first_what_matters_on_a_narrow_terminal() -> None:
+    """How each run goes; which node is what is cut off."""
+    assert underway(RUNS, 40)[:4] == [
+        "sentinel/01-primary-killed-replica-prom…",
+        "  fault · 12.3 s left · 187/s · redis-1…",
+        "cluster/05-two-shards-at-once",
+        "  starting",
+    ]
