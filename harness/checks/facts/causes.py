@@ -22,7 +22,7 @@ from harness.checks.facts.step_effects import Sight, State, StepEffect, nothing_
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.records import Operation
 from harness.model.times import FOREVER
-from harness.model.words import FROM_MEMORY, Cause, NodeRole, StepKind
+from harness.model.words import FROM_MEMORY, Cause, NodePurpose, NodeRole, StepKind
 
 STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
 """Whoever answers as one of these may show what was there before."""
@@ -104,6 +104,36 @@ def of_loss(timelines: Timelines, effect: StepEffect, seen: Sight | None, shard:
     if by.node is None:
         return _by_elimination(timelines, effect, shard, seen_us)
     return _lost_after(timelines, effect, by, shard, seen_us)
+
+
+def of_lost_key(timelines: Timelines, promise: StepEffect, seen: Sight, shard: int, evicting: str) -> Why:
+    """The same of what has a key of its own beside sessions, which a node may have evicted before its time:
+    as it reported, or where it names none as its count tells. `evicting`: what such a report is called."""
+    for event in timelines.history.events:
+        within = promise.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
+        if event.name == "evicted" and event.key == promise.step.key and within:
+            return Why(cause=Cause.EVICTED, because=f"{event.node} reported {evicting}")
+    why = of_loss(timelines, promise, seen, shard)
+    if why.cause is not Cause.NOT_DETERMINED:
+        return why
+    return _counted_evictions(timelines, promise, seen) or why
+
+
+def _counted_evictions(timelines: Timelines, promise: StepEffect, seen: Sight) -> Why | None:
+    """Of a node whose evictions nobody hears by name, as of a cache: it evicted something in that time."""
+    ownership = timelines.ownership
+    node = acker(timelines, promise).node
+    shard = ownership.shards.of(node, promise.done_us)
+    if node is None or shard is None:
+        return None
+    cache = timelines.plan.node(node).purpose is NodePurpose.CACHE
+    if ownership.evictions_by_key(shard) and not cache:
+        return None
+    _, evicted = ownership.evicted_between(shard, promise.sent_us, seen.done_us)
+    if not evicted:
+        return None
+    because = f"{node} evicted keys that it does not name ({evicted}) at its memory limit in that time"
+    return Why(cause=Cause.EVICTED, because=f"{because}, with no change of roles")
 
 
 def carried_over(timelines: Timelines, effect: StepEffect, shard: int) -> bool:

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_lost_key, of_old_answer, watcher
 from harness.checks.facts.object_pasts import ObjectPast, object_pasts
 from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
@@ -110,7 +110,7 @@ def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
     promise = None if breach.promise is None else past.effects[breach.promise.n]
     held = [one for one in looks if promise is None or not _out_of_date(timelines, promise, one)]
     seen = (held or looks)[0]
-    kind, why = _named(timelines, past, breach, promise, seen, old=not held)
+    kind, why = _named(timelines, breach, promise, seen, old=not held)
     operation = promise.operation if promise is not None else seen.operation
     timeline = past.timeline(operation)
     says = breach.says.format(it=past.kind.named(past.key))
@@ -153,7 +153,7 @@ def _exemplified(
     for one in many.promises:
         effect = past.effects[one.n]
         if now or _out_of_date(timelines, effect, seen):
-            _, why = _named(timelines, past, breach, effect, seen, old=not now)
+            _, why = _named(timelines, breach, effect, seen, old=not now)
             by_cause[why.cause].append(one)
     unexplained = by_cause.pop(Cause.NOT_DETERMINED, [])
     if unexplained and sum(map(len, by_cause.values())) < many.broken:
@@ -170,7 +170,6 @@ def _guards(breach: Breach) -> bool:
 
 def _named(
     timelines: Timelines,
-    past: ObjectPast,
     breach: Breach,
     promise: StepEffect | None,
     seen: Sight,
@@ -186,11 +185,7 @@ def _named(
         return kind, Why(cause=breach.cause)
     if old:
         return STALE_READ, of_old_answer(timelines, seen, promise)
-    for event in timelines.history.events:
-        within = promise.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
-        if event.name == "evicted" and event.key == past.key and within:
-            return kind, Why(cause=Cause.EVICTED, because=f"{event.node} reported its eviction")
-    return kind, of_loss(timelines, promise, seen, promise.operation.shard)
+    return kind, of_lost_key(timelines, promise, seen, promise.operation.shard, "its eviction")
 
 
 def _out_of_date(timelines: Timelines, promise: StepEffect, seen: Sight) -> bool:

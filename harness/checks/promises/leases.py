@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.checks.columns.traffic import MUTATING_STEPS
-from harness.checks.facts.causes import Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.facts.causes import Why, acker, of_lost_key, of_old_answer, watcher
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.replayed_timeouts import replayed_us
 from harness.checks.facts.step_effects import Sight, StepEffect, effect_of, nothing_seen, seen_at
@@ -259,11 +259,7 @@ def _of_loss(timelines: Timelines, promise: StepEffect, seen: Sight) -> Why:
         timelines.ownership.shards.of(acker(timelines, promise).node, promise.done_us)
         or promise.operation.shard
     )
-    for event in timelines.history.events:
-        within = promise.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
-        if event.name == "evicted" and event.key == promise.step.key and within:
-            return Why(cause=Cause.EVICTED, because=f"{event.node} reported the eviction of the lock")
-    return of_loss(timelines, promise, seen, shard)
+    return of_lost_key(timelines, promise, seen, shard, "the eviction of the lock")
 
 
 def _lost_or_old(timelines: Timelines, promise: StepEffect, seen: Sight) -> tuple[FindingKind, Why]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from harness.checks.facts.of_run import facts_of
@@ -11,7 +13,7 @@ from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.kept_objects import judge_objects
 from harness.checks.run import run_checks
 from harness.model.judgement import Finding
-from harness.model.words import Cause
+from harness.model.words import Cause, NodePurpose
 from harness.objects.flag import REVOKED
 from harness.objects.tally import ONLINE
 from lab.past import Past
@@ -104,3 +106,31 @@ def test_a_tally_that_is_short_of_more_than_was_lost_has_no_cause() -> None:
     past.forget(ONLINE, "site", 5.5)
     past.enter(ONLINE, "site", ann, 5.7)
     assert drifted(past).cause is Cause.NOT_DETERMINED
+
+
+@pytest.mark.parametrize(
+    ("evicted_s", "named", "purpose", "cause"),
+    [
+        (3.0, False, NodePurpose.SESSIONS, Cause.EVICTED),
+        (3.0, True, NodePurpose.SESSIONS, Cause.NOT_DETERMINED),
+        (3.0, True, NodePurpose.CACHE, Cause.EVICTED),
+        (3.0, False, NodePurpose.CACHE, Cause.EVICTED),
+        (1.5, False, NodePurpose.CACHE, Cause.NOT_DETERMINED),
+        (4.5, False, NodePurpose.CACHE, Cause.NOT_DETERMINED),
+    ],
+)
+def test_a_count_that_began_anew_while_its_node_evicted_was_evicted(
+    evicted_s: float, named: bool, purpose: NodePurpose, cause: Cause
+) -> None:
+    """By how many keys the node evicted between the count and the look. Where each is named, and this one is not,
+    it was not that; of a cache none is named."""
+    past = objects.attempt_forgotten()
+    past.evicted = [(evicted_s, "redis-1", 3)]
+    history = past.history()
+    nodes = tuple(replace(node, purpose=purpose) for node in history.plan.nodes)
+    opening = msgspec.structs.replace(history.opening, eviction_events=named)
+    (found,) = judge_objects(
+        Timelines(replace(history, plan=replace(history.plan, nodes=nodes), opening=opening))
+    ).findings
+    assert (found.name, found.cause) == ("count-drift", cause)
+    assert ("redis-1 evicted keys that it does not name (3) " in found.because) is (cause is Cause.EVICTED)
