@@ -110,8 +110,10 @@ class Column:
             nothing = None if self.optional else (get_origin(self.json) or self.json)()
         elif self.word is not None:
             values = list(map(self.word, values))
-        codes = pc.fill_null(packed.indices, len(values)).to_numpy().tolist()
-        return list(map([*values, nothing].__getitem__, codes))
+        codes = packed.indices
+        if codes.null_count:
+            codes = pc.fill_null(codes, len(values))
+        return list(map([*values, nothing].__getitem__, codes.to_numpy().tolist()))
 
 
 def _columns(record: type[msgspec.Struct], *, without: Sequence[str] = ()) -> tuple[Column, ...]:

@@ -50,7 +50,9 @@ def known(table: pa.Table, name: str) -> Flags:
 
 def flagged(table: pa.Table, name: str, value: bool) -> Flags:
     """Where a flag has this value; where it is null it has none."""
-    column = pc.fill_null(table[name].combine_chunks(), not value)
+    column = table[name].combine_chunks()
+    if column.null_count:
+        column = pc.fill_null(column, not value)
     found: Flags = column.to_numpy(zero_copy_only=False)
     return found if value else np.logical_not(found)
 
@@ -78,6 +80,14 @@ def picked(values: npt.NDArray[Value], places: npt.NDArray[Any]) -> npt.NDArray[
     return found
 
 
+def codes_of(packed: pa.DictionaryArray) -> Codes:
+    codes = packed.indices
+    if codes.null_count:
+        codes = pc.fill_null(codes, NO_CODE)
+    found: Codes = codes.to_numpy(zero_copy_only=False)
+    return found
+
+
 class Words:
     """A column of text: a code for each row, and what the codes stand for."""
 
@@ -85,10 +95,7 @@ class Words:
 
     def __init__(self, table: pa.Table, name: str) -> None:
         packed = table[name].combine_chunks().dictionary_encode()  # what is encoded stays as it is
-        codes = packed.indices
-        if codes.null_count:
-            codes = pc.fill_null(codes, NO_CODE)
-        self.codes: Codes = codes.to_numpy(zero_copy_only=False)
+        self.codes: Codes = codes_of(packed)
         self.texts: pa.Array = packed.dictionary
 
     def __len__(self) -> int:
@@ -118,9 +125,9 @@ class Words:
 
     def mapped(self, values: Sequence[Any] | npt.NDArray[Any], *, nothing: Any, dtype: Any) -> Any:
         """For each row, what stands at its text's place in `values`."""
-        return picked(
-            np.append(np.asarray(values, dtype=dtype), np.asarray([nothing], dtype=dtype)), self.codes
-        )
+        known = np.empty(len(values) + 1, dtype)
+        known[:-1], known[-1] = values, nothing
+        return picked(known, self.codes)
 
     def as_members(self, members: Sequence[str]) -> npt.NDArray[np.int8]:
         """Codes of a closed vocabulary: positions in `members`, whatever the dictionary's order."""

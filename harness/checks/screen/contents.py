@@ -25,6 +25,7 @@ from harness.checks.columns.arrays import (
     Flags,
     Integers,
     Names,
+    codes_of,
     give_back,
     in_order_of,
     picked,
@@ -135,7 +136,7 @@ def _cut(chunk: pa.Array) -> Contents:
     cut = _split(texts)
     pieces = cut.values.dictionary_encode()
     return Contents(
-        codes=pc.fill_null(packed.indices, NO_CODE).to_numpy(zero_copy_only=False),
+        codes=codes_of(packed),
         offsets=cut.offsets.to_numpy().astype(np.int64),
         tokens=pieces.indices.to_numpy(),
         texts=pieces.dictionary,

@@ -15,6 +15,7 @@ import pytest
 
 from harness.beside import left_behind
 from harness.beside.left_behind import clean, recorded
+from harness.topology.base import processes
 from harness.topology.base.processes import ProcessIdentity
 from harness.topology.base.state_files import STATE, state_directories
 
@@ -38,7 +39,7 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setenv(STATE, str(tmp_path))
     known = [Stub(11, "mine"), Stub(12, "theirs"), Stub(13, ""), Stub(os.getpid(), "mine")]
     monkeypatch.setattr(psutil, "process_iter", lambda: known)
-    monkeypatch.setattr(left_behind, "identity", lambda pid: ProcessIdentity(pid, "1"))
+    monkeypatch.setattr(processes, "identity", lambda pid: ProcessIdentity(pid, "2"))
     found: list[int] = []
     monkeypatch.setattr(left_behind, "end", lambda process: found.append(process.pid))
     return found

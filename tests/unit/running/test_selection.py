@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -175,8 +176,10 @@ def test_scenario_that_is_not_for_the_engine_asked_for_is_skipped(tmp_path: Path
         selection.choose(selection.Choice(files=(file,), engines=("redis-7.0",)))
 
 
-def test_shipped_suites_are_never_empty() -> None:
-    """Each of the three has scenarios, and smoke is part of core."""
+def test_shipped_suites_are_never_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the three has scenarios, and smoke is part of core. Each file is read once."""
+    read = cache(partial(reading.load, vocabulary=shipped()))
+    monkeypatch.setattr(reading, "load", lambda path, _, **how: read(path, **how))
     files = selection.scenario_files(None)
     found = {
         suite: {one.file for one in selection.load(files, suite=suite, overrides=(), deployment=None)}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from harness.costly import np
 from harness.model.history import History
 from harness.model.records import ObjectEntry, Operation, Step
 from harness.model.words import Outcome, StepKind
+from harness.objects import OBJECTS
 from harness.objects.counter import ATTEMPTS
 from harness.objects.flag import ADDRESS, CUT_OFF, PROFILE, REVOKED, SPENT
 from harness.objects.kind import AT, LIMIT, ON_OBJECTS, TOTAL, UNTIL, VALUE, ObjectKind
@@ -56,6 +58,13 @@ def doubted(history: History) -> frozenset[str] | None:
     with in_parts(history, 1) as apart:
         assert screen(apart).objects == found
     return found
+
+
+def all_well(past: Past) -> History:
+    """Its records are not to be changed; `changed` copies them."""
+    history = past.history()
+    assert doubted(history) == frozenset()
+    return history
 
 
 def put_and_look(kind: ObjectKind, *moments: float, lives: float = 900.0) -> Past:
@@ -189,17 +198,21 @@ def flags_otherwise() -> dict[str, tuple[int, Change]]:
     }
 
 
-@pytest.mark.parametrize("how", flags_otherwise())
-def test_flag_that_is_seen_otherwise_once_is_looked_at(how: str) -> None:
-    """Another value, none, or another change than those that flags are for."""
+@cache
+def flag_put_and_seen() -> History:
     past, ann = story()
     past.put(PROFILE, "ann", ann, 1.0, lives=2.0)
     past.look(PROFILE, "ann", ann, 2.0)
     past.put(PROFILE, "ann", ann, 5.0)
     past.look(PROFILE, "ann", ann, 6.0)
     past.look(PROFILE, "ann", ann, 7.0)
-    assert doubted(past.history()) == frozenset()
-    assert doubted(changed(past.history(), *flags_otherwise()[how])) == {PROFILE.key("ann")}
+    return all_well(past)
+
+
+@pytest.mark.parametrize("how", flags_otherwise())
+def test_flag_that_is_seen_otherwise_once_is_looked_at(how: str) -> None:
+    """Another value, none, or another change than those that flags are for."""
+    assert doubted(changed(flag_put_and_seen(), *flags_otherwise()[how])) == {PROFILE.key("ann")}
 
 
 @pytest.mark.parametrize(
@@ -277,14 +290,18 @@ TOKENS: dict[str, tuple[int, Change]] = {
 }
 
 
-@pytest.mark.parametrize("how", TOKENS)
-def test_token_that_is_spent_otherwise_is_looked_at(how: str) -> None:
-    """It is there for whoever comes second, and was not for the first."""
+@cache
+def token_spent_and_refused() -> History:
     past, ann = story()
     past.put(SPENT, "ann", ann, 1.0)
     past.put(SPENT, "ann", ann, 2.0)
-    assert doubted(past.history()) == frozenset()
-    assert doubted(changed(past.history(), *TOKENS[how])) == {SPENT.key("ann")}
+    return all_well(past)
+
+
+@pytest.mark.parametrize("how", TOKENS)
+def test_token_that_is_spent_otherwise_is_looked_at(how: str) -> None:
+    """It is there for whoever comes second, and was not for the first."""
+    assert doubted(changed(token_spent_and_refused(), *TOKENS[how])) == {SPENT.key("ann")}
 
 
 def test_token_that_was_spent_without_a_value_is_looked_at() -> None:
@@ -314,18 +331,22 @@ COUNTS: dict[str, tuple[int, Change]] = {
 }
 
 
-@pytest.mark.parametrize("kind", COUNTERS)
-@pytest.mark.parametrize("how", COUNTS)
-def test_counter_that_counts_otherwise_once_is_looked_at(how: str, kind: ObjectKind) -> None:
-    """One, two, seen so, three."""
-    past, ann = story()
+@cache
+def one_two_seen_so_three(prefix: str) -> History:
+    kind, (past, ann) = OBJECTS[prefix], story()
     past.count(kind, "ann", ann, 1.0)
     past.count(kind, "ann", ann, 2.0)
     past.look(kind, "ann", ann, 3.0)
     past.count(kind, "ann", ann, 4.0)
     past.put(PROFILE, "bob", ann, 5.0)
-    assert doubted(past.history()) == frozenset()
-    assert doubted(changed(past.history(), *COUNTS[how])) == {kind.key("ann")}
+    return all_well(past)
+
+
+@pytest.mark.parametrize("kind", COUNTERS)
+@pytest.mark.parametrize("how", COUNTS)
+def test_counter_that_counts_otherwise_once_is_looked_at(how: str, kind: ObjectKind) -> None:
+    """Each number is one more than there was, and whoever looks sees it."""
+    assert doubted(changed(one_two_seen_so_three(kind.prefix), *COUNTS[how])) == {kind.key("ann")}
 
 
 def test_counter_must_go_on_until_the_window_of_its_latest_beginning_is_over() -> None:
@@ -356,6 +377,11 @@ def counted_otherwise(kind: ObjectKind, *, window: float = 300.0) -> Past:
     return past
 
 
+@cache
+def counted_well(prefix: str, window: float) -> History:
+    return all_well(counted_otherwise(OBJECTS[prefix], window=window))
+
+
 def in_agreement(history: History, key: str, total: int) -> History:
     """The audit shows this, so that nothing but the count itself is amiss."""
 
@@ -383,9 +409,7 @@ def test_counter_that_counts_otherwise_is_looked_at_where_the_audit_agrees(
 ) -> None:
     """What stands there in the end does not make it right."""
     window, number, whose, total = AGREED[how]
-    history = counted_otherwise(kind, window=window).history()
-    assert doubted(history) == frozenset()
-    otherwise = changed(history, number, telling(added_now={TOTAL: total}))
+    otherwise = changed(counted_well(kind.prefix, window), number, telling(added_now={TOTAL: total}))
     assert doubted(in_agreement(otherwise, kind.key(whose), total)) == {kind.key(whose)}
 
 

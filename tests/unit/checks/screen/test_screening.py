@@ -36,13 +36,18 @@ STORIES = {
 }
 
 
+PART = 20
+"""Operations."""
+
+
 def both_ways(history: History) -> None:
     """Judged with the screen as without it: findings, counts, sessions, crashed checks. And so it is part by
     part."""
     close = run_checks(history, screened=False)
     assert run_checks(history) == close
-    with in_parts(history, 20) as apart:
-        assert run_checks(apart) == close
+    if len(history.operations) > PART:  # else that part is the whole
+        with in_parts(history, PART) as apart:
+            assert run_checks(apart) == close
 
 
 def calm(
