@@ -18,6 +18,7 @@ host_lateness      how late this machine was itself
 no_successor       why a primary that was struck had no successor
 unserved           when a shard had no primary at all
 failovers          each failover broken into its steps
+hits               what one fault did to one node, and what that led to
 timelines          per session: everything that was done to it and seen of it
 back_door          what nodes held of the sessions of somebody's own application
 audited_objects    what the audit was told of other objects

@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 from harness.checks.facts.causes import OR_RACE
+from harness.checks.facts.hits import Hit, copied_until_us, node_timeout_s
 from harness.checks.facts.host_lateness import lateness_between
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.promotions import Owner
@@ -31,9 +32,6 @@ from harness.checks.promises.loss_rules import (
     DEMOTED_WITHIN_S,
     RULES,
     Allowed,
-    Hit,
-    copied_until_us,
-    node_timeout_s,
 )
 from harness.checks.wording import seconds_text
 from harness.model.finding_kind import BY_SHARD, WITNESSED, FindingKind, FindingTrait, Limit

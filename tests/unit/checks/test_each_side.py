@@ -13,12 +13,12 @@ import pyarrow as pa
 import pytest
 
 from harness.checks.columns.arrays import in_order_of
+from harness.checks.facts.hits import copied_until_us
 from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.timelines import Timelines
 from harness.checks.linearizability.foreign_history import _digits, read_foreign
 from harness.checks.measures.session_counts import _put_out
-from harness.checks.promises.loss_rules import copied_until_us
 from harness.checks.run import run_checks
 from harness.checks.screen.contents import _escaped
 from harness.checks.verdict.evidence import Affects, Evidence, Gap

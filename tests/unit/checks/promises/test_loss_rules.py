@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from harness.checks.facts.hits import Hit
 from harness.checks.facts.of_run import facts_of
 from harness.checks.promises.loss_budget import loss_budgets
-from harness.checks.promises.loss_rules import RULES, Allowed, Hit
+from harness.checks.promises.loss_rules import RULES, Allowed
 from harness.model.history import History
 from harness.model.inventory import NodePlan
 from harness.model.records import NodeSample
