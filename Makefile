@@ -41,7 +41,7 @@ repro: setup ## Bring a bug from an issue tracker to this machine: BUG=redis-127
 test: check-all integration ## The project's own tests: lint, format, types, unit, integration on both backends
 
 .PHONY: check
-check: .venv/.develop ## Lint, format, types and unit tests: no nodes, a minute on two cores
+check: .venv/.develop ## Lint, format, types and unit tests: no nodes, two minutes on two cores
 	$(checked)
 
 .PHONY: check-all
