@@ -68,6 +68,12 @@ class Node:
     def did(self, key: str, says: Says, since: float, until: float) -> Executed | None:
         return next((one for one in self.by_key[key] if since <= one.t <= until and says(one)), None)
 
+    def got(self, key: str, says: Says, since: float, until: float) -> float | None:
+        """When it last executed this between these moments, or began to copy a primary that had."""
+        copied = [t for t in self.copied if since < t < until]
+        did = (one.t for one in self.by_key[key] if since - CLOCK_S <= one.t <= until + CLOCK_S and says(one))
+        return max([*copied, *did], default=None)
+
     def from_port(self, port: int | None, since: float, until: float) -> Iterable[Executed]:
         lines = self.by_port[str(port)]
         for one in lines[bisect_left(lines, since, key=lambda line: line.t) :]:
@@ -195,8 +201,12 @@ class Oracle:
                     return Truth(Cause.EVICTED, f"{holder} kept it and nobody removed it", at=(since, until))
                 return Truth(None, f"{holder} executed it and stayed primary", at=(since, until))
             promotion, heir = self._owners[shard][following]
-            if not self._had(heir, step.key, says, since, promotion):
+            got = self.nodes[heir].got(step.key, says, since, promotion)
+            if got is None:
                 return self._by_promotion(node, heir, promotion, (since, until), first=first)
+            if self._emptied(heir, got, promotion) is not None:
+                why = f"{heir} had it, and came back without its data before it was promoted"
+                return Truth(Cause.NEW_PRIMARY_RESTARTED, why, promotion, (since, until))
             holder, at, position, first = heir, promotion, following, False
 
     def _by_promotion(
@@ -220,12 +230,6 @@ class Oracle:
     def _next(self, shard: int, node: str, position: int) -> int | None:
         owners = self._owners[shard]
         return next((n for n in range(position + 1, len(owners)) if owners[n][1] != node), None)
-
-    def _had(self, node: str, key: str, says: Says, since: float, promotion: float) -> bool:
-        heir = self.nodes[node]
-        if any(since < copied < promotion for copied in heir.copied):
-            return True
-        return heir.did(key, says, since - CLOCK_S, promotion + CLOCK_S) is not None
 
     def _emptied(self, node: str, since: float, until: float) -> tuple[Cause, str] | None:
         """What emptied the node's data between these moments."""

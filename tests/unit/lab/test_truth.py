@@ -49,6 +49,19 @@ def test_log_tells_promotions_copies_and_rebirths(tmp_path: Path) -> None:
     assert [(round(at - start, 3), loaded) for at, loaded in node.born] == [(1.0, False), (4.0, True)]
 
 
+def test_node_got_it_when_it_executed_it_last_or_copied_all(tmp_path: Path) -> None:
+    """What it copied later counts as got then: it may have lost the first one since."""
+    lines = '10.0001 [0 10.0.0.2:6379] "RPUSH" "witness:{a}" "17"\n'
+    node = read_node("redis-1", _node(tmp_path, lines))
+
+    def got(since: float, until: float) -> float | None:
+        return node.got("witness:{a}", lambda one: "17" in one.words, since, until)
+
+    assert (got(9.0, 11.0), got(9.0, 9.5), got(10.5, 11.0)) == (10.0001, None, None)
+    node.copied.append(12.0)
+    assert (got(9.0, 11.0), got(9.0, 13.0), got(10.5, 13.0)) == (10.0001, 12.0, 12.0)
+
+
 def test_verdicts_on_causes() -> None:
     """Not to know is no error; to say anything but the truth is, and so is "at promotion" far from it."""
     truth = Truth(Cause.NOT_YET_REPLICATED, "", promotion=100.0, at=(99.9, 99.9))
