@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,11 +34,20 @@ def test_thread_is_held_meanwhile(child: subprocess.Popen[bytes]) -> None:
     wait_until(lambda: _state(child.pid) == "S", within_s=10, waiting_for="it to sleep on")
 
 
-def test_process_that_is_killed_is_gone_though_a_thread_is_held(child: subprocess.Popen[bytes]) -> None:
-    """Its end is told to whoever holds the thread first."""
-    with held(child.pid, "a node"):
-        child.kill()
-        assert child.wait(timeout=10) == -9
+def test_process_that_is_killed_is_gone_though_a_thread_is_held() -> None:
+    """The end of that thread is told to whoever holds it first."""
+    sleeps = "import threading, time; threading.Thread(target=time.sleep, args=[60]).start()"
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", sleeps]) as process:
+        thread = wait_until(lambda: _another(process.pid), within_s=10, waiting_for="a second thread")
+        with held(thread, "a node"):
+            process.kill()
+            assert process.wait(timeout=10) == -9
+
+
+def _another(pid: int) -> int | None:
+    """A thread that is not the process's first one, which would be this test's child."""
+    tasks = (int(one.name) for one in Path(f"/proc/{pid}/task").iterdir())
+    return next((task for task in tasks if task != pid), None)
 
 
 def test_thread_that_is_not_there_has_no_effect(child: subprocess.Popen[bytes]) -> None:
