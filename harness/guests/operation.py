@@ -52,8 +52,14 @@ class Understood:
     trouble: str = ""
 
 
-def understood(guest: Guest, recipe: Recipe, heard: Heard, session: Session) -> Understood:
-    """What the last answer of a recipe means for the session's user."""
+def understood(
+    guest: Guest, recipe: Recipe, heard: Heard, session: Session, *, ends: bool = False
+) -> Understood:
+    """What the last answer of a recipe means for the session's user.
+
+    `ends`: it is a logout. Many applications lead to the log-in page after one: that says that it is done,
+    and not that the session had been lost before.
+    """
     answer = heard.answer
     if answer is None:
         last = heard.attempts[-1] if heard.attempts else None
@@ -61,7 +67,8 @@ def understood(guest: Guest, recipe: Recipe, heard: Heard, session: Session) -> 
             return Understood(TRY_LATER, Outcome.REJECTED, trouble=heard.trouble)
         told = NO_ANSWER if last.result == TIMEOUT else ERROR
         return Understood(told, Outcome.UNKNOWN, trouble=heard.trouble)
-    if is_so(answer, recipe.please_log_in or guest.please_log_in):
+    out = ends and not heard.trouble and is_so(answer, recipe.done)
+    if not out and is_so(answer, recipe.please_log_in or guest.please_log_in):
         return Understood(PLEASE_LOG_IN, Outcome.ACKED, saw={})
     if heard.trouble:
         return Understood(ERROR, Outcome.UNKNOWN, trouble=heard.trouble)
@@ -163,7 +170,8 @@ class GuestOperation:
             step.sent_us, step.done_us = last.sent_us, last.done_us
 
     def _meant(self, recipe: Recipe) -> Understood:
-        meant = understood(self._guest, recipe, self._heard, self._asked.session)
+        ends = self._kind is OperationKind.LOGOUT
+        meant = understood(self._guest, recipe, self._heard, self._asked.session, ends=ends)
         if self._kind is not OperationKind.LOGIN or meant.outcome is not Outcome.ACKED:
             return meant
         if meant.told in PUT_OUT:

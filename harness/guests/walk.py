@@ -89,7 +89,8 @@ class _Walker:
         self.words = texts.words_of(USER, self._operation, _DICE)
         session = Session("walk", USER, 1, 1, "walk", "")
         heard = await browser.do(self._server.address, recipe, self.words)
-        meant = understood(self.guest, recipe, heard, session)
+        ends = BEHAVIOURS[behaviour] is OperationKind.LOGOUT
+        meant = understood(self.guest, recipe, heard, session, ends=ends)
         answered = heard.answer.said if heard.answer is not None else "no answer"
         self.status = heard.answer.status if heard.answer is not None else 0
         self._answered = "" if heard.answer is None or meant.trouble else f" ({answered})"

@@ -189,6 +189,40 @@ def test_a_write_that_met_nobody_had_no_effect() -> None:
     assert (step.outcome, step.effective, step.added_now) == (Outcome.ACKED, False, {})
 
 
+BYE = page(status=302, location="/login?bye")
+NO_TOKEN = page("please", 302, location="/login")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "done", "replies", "told", "effective"),
+    [
+        ("logout", Sign(), [BYE], SIGNED_OUT, None),
+        ("logout-everywhere", Sign(), [BYE], SIGNED_OUT, None),
+        ("logout", Sign(status=(204,)), [BYE], PLEASE_LOG_IN, False),
+        ("logout", Sign(), [page(status=401)], ERROR, None),
+        ("change-field", Sign(), [BYE], PLEASE_LOG_IN, False),
+    ],
+)
+def test_a_logout_that_leads_to_the_log_in_page_is_one(
+    behaviour: str, done: Sign, replies: list[Reply], told: str, effective: bool | None
+) -> None:
+    """The user was there until then: nothing says that the session had been lost before."""
+    recipes = dict(GUEST.recipes)
+    recipes[behaviour] = replace(recipes[behaviour], done=done)
+    guest = replace(GUEST, please_log_in=Sign(redirect="/login"), recipes=recipes)
+    operation, said, _ = carried_out(behaviour, *replies, guest=guest)
+    assert (said, operation.steps[0].effective) == (told, effective)
+
+
+def test_a_logout_that_was_never_sent_is_none() -> None:
+    """The page with its token was the log-in page: that says that the user was out before."""
+    csrf = Csrf(get="/account", text="token=(.+)")
+    recipes = {**GUEST.recipes, "logout": replace(GUEST.recipes["logout"], csrf=csrf)}
+    guest = replace(GUEST, please_log_in=Sign(redirect="/login"), recipes=recipes)
+    operation, told, _ = carried_out("logout", NO_TOKEN, guest=guest)
+    assert (told, operation.steps[0].effective) == (PLEASE_LOG_IN, False)
+
+
 def test_a_logout_everywhere_is_about_every_session_that_the_browser_had() -> None:
     """One request; each session that it may have ended has a step."""
     other = Session("s0", "ann", 3, 1, "guest:s0", "")
