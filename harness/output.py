@@ -149,7 +149,7 @@ def _unheeded(stream: TextIO | None, number: int) -> TextIO:
         io.BufferedWriter(_Unheeded(number)),
         encoding=stream.encoding,
         errors="replace",
-        line_buffering=stream.line_buffering,
+        line_buffering=stream.line_buffering or stream.write_through,  # the latter: PYTHONUNBUFFERED
     )
 
 

@@ -406,6 +406,21 @@ def test_narrow_terminal_encoding_does_not_stop_a_report(monkeypatch: pytest.Mon
     assert stream.buffer.getvalue() == b"3 ? lost\n"
 
 
+@pytest.mark.parametrize("setting", ["", "1"])
+def test_a_note_is_told_at_once(setting: str) -> None:
+    """Also with PYTHONUNBUFFERED, which many images set: what is told before a run is not told after it."""
+    code = "from harness import output; output.prepare(); output.note('before'); import os; os._exit(0)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": setting},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "before\n"
+
+
 def test_statuses_before_the_kit_is_loaded_are_the_same() -> None:
     """The module that loads it stands alone, and has the two numbers that it needs itself."""
     assert (start._CANNOT_START, start._INTERRUPTED) == (ExitStatus.ENVIRONMENT, ExitStatus.INTERRUPTED)
