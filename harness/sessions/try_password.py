@@ -38,9 +38,10 @@ def _pages_are_attempts(
     pages = of_a_user(window_s)
     if pages + 3 * sqrt(pages) <= limit:  # by chance one user in a thousand opens more
         return None
+    refused = "will be refused" if pages > limit else "will be refused if they open more by chance"
     return (
         f"with `asked: {BEFORE_SESSION}` every page counts as an attempt, and a user opens about {pages:.0f} "
-        f"of them within the window; the limit is {limit}, so users who are logged in will be refused. If "
+        f"of them within the window; the limit is {limit}, so users who are logged in {refused}. If "
         "that is not what is tested, write `limit: 1000000`"
     )
 
