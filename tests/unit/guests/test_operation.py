@@ -583,6 +583,19 @@ def test_a_guest_whose_logout_ends_nothing_is_told_so() -> None:
     ]
 
 
+def test_a_logout_that_done_does_not_recognise_is_told_so() -> None:
+    """Whoever is logged in is not asked to log in: `done` does not fit the answer, and runs would call it a loss."""
+    recipes = {name: GUEST.recipes[name] for name in ("log-in", "read", "logout")}
+    recipes["logout"] = replace(recipes["logout"], done=Sign(redirect="/bye"))
+    guest = replace(GUEST, please_log_in=Sign(redirect="/login"), recipes=recipes)
+    entered = page(status=204, cookies=SET)
+    (problem,) = walked(NOBODY, entered, KIT, entered, page(status=302, location="/login"), guest=guest)
+    assert problem == (
+        "guest.yaml: behaviours.logout: expected an answer that 'done' recognises, found please log in "
+        "(302 to /login)"
+    )
+
+
 def test_the_balancer_passes_over_a_web_server_that_does_not_serve() -> None:
     """Where none does, it sends to the one that was planned."""
 
