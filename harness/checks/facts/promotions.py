@@ -67,14 +67,18 @@ def find_owners(
     by_hand = history.plan.scenario.faults_with(Trait.UNASKED)
     told = [event for event in known if event.name in {ORDERED, NOTICED, PUBLISHED} or event.fault in by_hand]
     for shard, line in owners.items():
-        owners[shard] = [one for n, one in enumerate(line) if not _strays(one, line[:n], told)]
+        led: list[Owner] = []
+        for one in line:
+            if not _strays(one, led, told):
+                led.append(one)
+        owners[shard] = led
     return owners
 
 
 def _strays(owner: Owner, before: Sequence[Owner], told: Sequence[Event]) -> bool:
     """Whether a node that had led, and been replaced, calls itself primary again by itself: its successor had
     been published, and nobody names this one since. Nobody is sent there. A primary does so whose `FAILOVER`
-    gave up."""
+    gave up. `before`: those that did not stray themselves, as a node may do it again."""
     if not any(one.node == owner.node for one in before[:-1]) or before[-1].node == owner.node:
         return False
     named_us = [

@@ -427,11 +427,13 @@ def test_publication_at_the_first_moment_of_a_promotion_tells_of_it(at: float, l
     assert owners(past.history()) == line
 
 
-def given_up(*told: tuple[str, float, str], kind: str = "kill") -> list[str]:
+def given_up(
+    *told: tuple[str, float, str], kind: str = "kill", then: tuple[tuple[float, str], ...] = ()
+) -> list[str]:
     """redis-1 follows from 10 s on and says that it is primary from 14 s on; redis-2 is promoted at 11 s. Events are
-    (name, second, node)."""
+    (name, second, node). `then`: what redis-1 says later."""
     past = outline(fault_kinds=(kind,))
-    for at, role in ((9.0, "primary"), (10.0, "replica"), (13.0, "replica"), (14.0, "primary")):
+    for at, role in ((9.0, "primary"), (10.0, "replica"), (13.0, "replica"), (14.0, "primary"), *then):
         past.sample("redis-1", at, role=role, run_id="x")
     for at, role in ((10.0, "replica"), (11.0, "primary")):
         past.sample("redis-2", at, role=role, run_id="y")
@@ -448,6 +450,8 @@ def test_primary_that_gives_its_place_up_and_takes_it_again_by_itself_owns_nothi
     assert given_up(named) == ["redis-1", "redis-2"]
     assert given_up() == ["redis-1", "redis-2", "redis-1"], "nobody published anything"
     assert given_up(("published", 14.5, "redis-2")) == ["redis-1", "redis-2", "redis-1"], "nor in time"
+    again = ((15.0, "replica"), (16.0, "primary"))
+    assert given_up(named, then=again) == ["redis-1", "redis-2"], "nor does it where it does so twice"
 
 
 @pytest.mark.parametrize(
