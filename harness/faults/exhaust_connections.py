@@ -44,7 +44,7 @@ class ExhaustConnections:
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
-        limits = [int(node.setting("maxclients", "10000")) for node in plan.data_nodes()]
+        limits = [int(node.number("maxclients", 10000)) for node in plan.data_nodes()]
         if max(limits) > MAXCLIENTS_MOST:
             return (
                 f"expected nodes that accept at most {MAXCLIENTS_MOST} connections, found {max(limits)}; "

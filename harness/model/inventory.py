@@ -7,6 +7,7 @@ topology it came from. Who leads, and who belongs to which shard, is observed la
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 PROXY_STATS_PORT = 9999
 """Where a proxy answers questions about itself, beside its clients' port."""
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +80,17 @@ class NodePlan:
         """What its directives say of one; `otherwise`: they say nothing."""
         return setting(self.directives, name, otherwise)
 
+    def number(self, name: str, otherwise: float) -> float:
+        """The same of a whole number. No server takes another text for one: then it has what it had
+        otherwise."""
+        said = self.setting(name, "")
+        return int(said) if _NUMBER.fullmatch(said) else otherwise
+
     @property
     def orderly_stop_s(self) -> float:
         """How long an orderly shutdown may take: from Redis 7.0 on a primary waits for replicas that are
         behind, and then any server saves what it holds."""
-        waits = self.setting("shutdown-timeout", "")
-        return (float(waits) if waits.isdecimal() else SHUTDOWN_TIMEOUT_S) + SAVES_WITHIN_S
+        return self.number("shutdown-timeout", SHUTDOWN_TIMEOUT_S) + SAVES_WITHIN_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from textwrap import fill
 
 from harness.model.fit import LEFT_BY
-from harness.model.inventory import NodePlan
+from harness.model.inventory import SHUTDOWN_TIMEOUT_S, NodePlan
 from harness.model.persistence import LOG, NOTHING, SNAPSHOT, persistence, setting
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep, Vocabulary
@@ -405,7 +405,7 @@ class _Course:
             for one in others
         )
         waits = behind and _orderly(fault.step)
-        return float(self._first_primary().setting("shutdown-timeout", "10")) if waits else 0.0
+        return self._first_primary().number("shutdown-timeout", SHUTDOWN_TIMEOUT_S) if waits else 0.0
 
     def _cuts_replication(self, step: FaultStep) -> bool:
         """Whether no replica of a primary gets anything from it."""
@@ -467,10 +467,10 @@ class _Course:
 
     def _min_replicas(self, at_s: float) -> Iterator[_Line]:
         node = self._first_primary()
-        if node.setting("min-replicas-to-write", "0") == "0":
+        if not node.number("min-replicas-to-write", 0):
             yield _Line(at_s, 2, "the primary goes on confirming writes", "min-replicas-to-write is 0")
             return
-        lag_s = float(node.setting("min-replicas-max-lag", "10"))
+        lag_s = node.number("min-replicas-max-lag", 10)
         yield _Line(
             at_s + lag_s + _MIN_REPLICAS_S,
             3,

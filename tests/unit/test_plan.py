@@ -392,7 +392,13 @@ def test_description_says_what_to_do_where_nothing_can_pass(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("directives", "expected_s"),
-    [({}, 20.0), ({"shutdown-timeout": "25"}, 35.0), ({"shutdown-timeout": "0"}, 10.0), ({"hz": "25"}, 20.0)],
+    [
+        ({}, 20.0),
+        ({"shutdown-timeout": "25"}, 35.0),
+        ({"shutdown-timeout": "0"}, 10.0),
+        ({"shutdown-timeout": "9" * 5000}, 20.0),
+        ({"hz": "25"}, 20.0),
+    ],
 )
 def test_orderly_stop_may_take_as_long_as_the_node_is_set_to_wait(
     directives: dict[str, str], expected_s: float

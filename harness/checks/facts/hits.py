@@ -288,7 +288,7 @@ class Hit:
 
 
 def node_timeout_s(node: NodePlan, topology: TopologySpec) -> float:
-    return float(setting(node, "cluster-node-timeout", str(topology.node_timeout_s * 1000))) / 1000
+    return node.number("cluster-node-timeout", topology.node_timeout_s * 1000) / 1000
 
 
 def copied_until_us(facts: Facts, primary: NodePlan, successor: Owner | None, before_us: float) -> int | None:

@@ -381,9 +381,8 @@ def _min_replicas(hit: Hit) -> Allowed | None:
 def _max_lag_s(node: NodePlan, beside: int) -> float | None:
     """How old the last report of its replicas may be; None: it asks for none, or for no more than those that
     report on."""
-    needed = setting(node, "min-replicas-to-write", setting(node, "min-slaves-to-write", "0"))
-    lag_s = float(setting(node, "min-replicas-max-lag", setting(node, "min-slaves-max-lag", "10")))
-    return None if int(needed) <= beside or not lag_s else lag_s
+    needed, lag_s = node.number("min-replicas-to-write", 0), node.number("min-replicas-max-lag", 10)
+    return None if needed <= beside or not lag_s else lag_s
 
 
 def _replicas_beside(hit: Hit) -> list[str]:

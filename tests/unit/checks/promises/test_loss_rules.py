@@ -180,6 +180,8 @@ def test_node_timeout_is_the_nodes_own() -> None:
     """As its directive says, else as the deployment."""
     assert hit(past("kill", CLUSTER)).node_timeout_s == 2.0
     assert hit(directed(past("kill", CLUSTER).history(), cluster_node_timeout="3500")).node_timeout_s == 3.5
+    for none in ("5kb", "1e9", "nan", "", "9" * 5000):  # what no server takes, in a file that somebody edited
+        assert hit(directed(past("kill", CLUSTER).history(), cluster_node_timeout=none)).node_timeout_s == 2.0
 
 
 # ---------------------------------------------------------------- rules
@@ -435,8 +437,18 @@ HELD_BACK = "appendfsync everysec: a write to redis-1's append-only file waits f
         ),
         (
             past("isolate", CLUSTER),
-            {"min-replicas-to-write": "1", "min-replicas-max-lag": "0.5", "cluster-node-timeout": "9000"},
-            ("min-replicas-max-lag 0.5 s + 2 s + 0.7 s", 3.2, 1.5, 5.2),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "1", "cluster-node-timeout": "9000"},
+            ("min-replicas-max-lag 1 s + 2 s + 0.7 s", 3.7, 2.0, 5.7),
+        ),
+        (
+            past("isolate"),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "5kb"},
+            ("min-replicas-max-lag 10 s + 2 s + 0.7 s", 12.7, 11.0, 14.7),
+        ),
+        (
+            past("isolate"),
+            {"min-replicas-to-write": "abc", "min-replicas-max-lag": "3"},
+            ("the partition was not healed", None, None, None),
         ),
         (
             past("fill cache"),
