@@ -22,6 +22,8 @@ from harness.clock import wait_until
 _OWNER = "FAILOVER_KIT_OWNER"
 
 _GONE_WITHIN_S = 10.0
+_LOOKS = 10
+"""For what an application started that starts others without end."""
 
 
 class ProcessIdentity(msgspec.Struct, frozen=True):
@@ -52,23 +54,33 @@ def variables(name: str) -> Iterator[tuple[ProcessIdentity, str]]:
 
 
 def end_orphans() -> list[str]:
-    """End helpers of this user whose owner is dead; returns what was ended, one line for all of them."""
-    orphans = []
+    """End helpers of this user whose owner is dead; returns what was ended, one line for all of them. Whoever
+    was started while others were ended is found by the next look."""
+    ended: list[ProcessIdentity] = []
+    for _ in range(_LOOKS):
+        orphans = [*_orphans()]
+        for orphan in orphans:
+            end(orphan)
+        ended += orphans
+        if not orphans:
+            break
+    pids = ", ".join(str(one.pid) for one in ended)
+    return [f"processes whose harness is gone: {pids}"] if ended else []
+
+
+def _orphans() -> Iterator[ProcessIdentity]:
     for process, mark in variables(_OWNER):
         with suppress(ValueError):
             world, pid, started = mark.split()
             if world == pid_namespace() and not alive(ProcessIdentity(int(pid), started)):
-                orphans.append(process)
-    for orphan in orphans:
-        end(orphan)
-    pids = ", ".join(str(one.pid) for one in orphans)
-    return [f"processes whose harness is gone: {pids}"] if orphans else []
+                yield process
 
 
 def end(process: ProcessIdentity) -> None:
     """SIGKILL, if it is still that process; returns once it is gone."""
     if alive(process):
-        os.kill(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            os.kill(process.pid, signal.SIGKILL)
         wait_until(
             lambda: not alive(process), within_s=_GONE_WITHIN_S, waiting_for=f"process {process.pid} to end"
         )

@@ -165,3 +165,24 @@ def test_a_helper_of_a_killed_harness_is_ended_and_that_of_a_living_one_is_not()
             assert ours.poll() is None
         finally:
             ours.kill()
+
+
+def test_who_is_started_while_others_are_ended_is_ended_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an application whose harness was killed: each that is ended has just started one more."""
+    gone = processes.ProcessIdentity(2**22 + 1, "1")
+    started = [subprocess.Popen(["sleep", "60"], env=processes.owner_mark(gone))]
+    end = processes.end
+
+    def ended_late(process: processes.ProcessIdentity) -> None:
+        if len(started) < 3:
+            started.append(subprocess.Popen(["sleep", "60"], env=processes.owner_mark(gone)))
+        end(process)
+
+    monkeypatch.setattr(processes, "end", ended_late)
+    try:
+        (said,) = processes.end_orphans()
+        assert all(f" {one.pid}" in said for one in started)
+        assert [one.wait(timeout=10) for one in started] == [-9] * 3
+    finally:
+        for one in started:
+            one.kill()
