@@ -18,6 +18,7 @@ from harness.faults import own_nodes, targets
 from harness.faults.kept import keeping, let_go
 from harness.faults.moment import noted
 from harness.model.directive_table import CREDENTIALS, SECRET
+from harness.model.directive_values import why_no_value
 from harness.model.directives import Directive, Malformed, not_carried_out, parsed
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType, OptionValue
@@ -38,7 +39,8 @@ def why_wrong(options: Mapping[str, OptionValue]) -> str | None:
             "and the kit could no longer log in to undo it"
         )
     reason = not_carried_out(directive)
-    return f"{options.get('directive')}: {reason.why}" if reason is not None else None
+    wrong = why_no_value(directive, None) if reason is None else reason.why
+    return None if wrong is None else f"{options.get('directive')}: {wrong}"
 
 
 class ConfigSet:

@@ -99,7 +99,7 @@ def _words(expected: Sequence[str], arguments: Sequence[str]) -> str | None:
 
 def _number(expected: Sequence[str], arguments: Sequence[str]) -> str | None:
     low, high = map(int, expected)
-    if re.fullmatch(r"-?[0-9]{1,19}", arguments[0]) and low <= int(arguments[0]) <= high:
+    if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", arguments[0]) and low <= int(arguments[0]) <= high:
         return None
     limits = f" from {low}" + (f" to {high}" if high < 2**31 - 1 else "")
     return f"expected a whole number{limits if low > -(2**31) else ''}"

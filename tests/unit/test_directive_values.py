@@ -77,6 +77,7 @@ def test_what_an_engine_takes_is_read(line: str) -> None:
         ("hz ten", "expected a whole number from 0"),
         ("timeout 5s", "expected a whole number from 0"),
         ("min-replicas-to-write -1", "expected a whole number from 0"),
+        ("min-replicas-to-write 01", "expected a whole number from 0"),
         ("active-expire-effort 0", "expected a whole number from 1 to 10"),
         ("active-expire-effort 11", "expected a whole number from 1 to 10"),
         ("active-expire-effort 10", None),
