@@ -531,5 +531,5 @@ def _apart(values: str) -> list[str]:
 
 def _positive(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text[:40]!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 999999, found {text[:40]!r}")
     return int(text)

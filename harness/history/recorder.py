@@ -180,5 +180,5 @@ def _as_written(secrets: Secrets) -> tuple[bytes, ...]:
 def _unwritable(path: Path, problem: OSError, clock: Clock) -> str:
     return (
         f"{path}: the history cannot be written ({problem.strerror}), {clock.now_us() / 1e6:.1f} s into the "
-        "run: free some space, or choose another folder with OUT="
+        "run: free some space, or choose another folder with --out (make: OUT=)"
     )

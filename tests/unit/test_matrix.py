@@ -202,7 +202,7 @@ def test_results_know_the_command_that_made_them() -> None:
         (["--vary", "x"], "expected path=value"),
         (["--vary", "x=1,1"], "expected path=value"),
         (["--vary", "x=1,,2"], "expected path=value"),
-        (["--repeat", "0"], "expected 1 or more"),
+        (["--repeat", "0"], "expected a whole number from 1 to 999999"),
     ],
 )
 def test_options_of_many_runs_are_refused_in_one_line(
