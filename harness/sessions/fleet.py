@@ -22,7 +22,7 @@ from harness.model.plan import Plan
 from harness.model.records import Attempt, Connection, Step
 from harness.model.seams import OwnContainers, Recorder, Topology
 from harness.model.told import ERROR, TRY_LATER
-from harness.model.words import Discovery, NodePurpose, NodeRole, OperationKind
+from harness.model.words import Discovery, NodePurpose, NodeRole, OperationKind, Outcome
 from harness.objects.kind import KeptObject, ObjectKind
 from harness.redis_wire.keys import session_key, slot, witness_key
 from harness.sessions import BEHAVIOURS, log_in_of
@@ -222,8 +222,11 @@ class StoreOperation:
 
     @property
     def shard(self) -> int:
-        about = self._request.about
-        return self._request.session.shard if about is None else self.shard_of(about)
+        """Of the key that decides; of an operation that failed, the one where it did."""
+        request = self._request
+        failed = (one.key for one in request.steps if one.deciding and one.outcome is not Outcome.ACKED)
+        about = next(failed, request.about)
+        return request.session.shard if about in {None, request.session.key} else self.shard_of(about)
 
     async def carry_out(self) -> str:
         CURRENT.set(self._recording)

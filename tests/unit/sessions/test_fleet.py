@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
+
 from harness.application import Asked
 from harness.model.inventory import SLOTS
 from harness.model.seams import Address
@@ -39,12 +41,17 @@ def test_node_counts_for_the_shard_whose_slots_it_serves() -> None:
     assert fleet._shard_of(client, "redis-8") == 2
 
 
-def test_limiter_that_counts_with_the_cache_is_of_its_shard() -> None:
-    """One request, two instances: the count goes to the cache's, and the session is looked for at its own."""
+@pytest.mark.parametrize(
+    ("session", "told", "shard"),
+    [(b"*0\r\n", "please log in", 2), (b"-NOPERM not here\r\n", "try later", 1)],
+)
+def test_limiter_that_counts_with_the_cache_is_of_its_shard(session: bytes, told: str, shard: int) -> None:
+    """One request, two instances: the count goes to the cache's, and the session is looked for at its own. Where
+    that fails it is no outage of the cache."""
 
     async def scenario() -> None:
         async with (
-            ScriptedServer(lambda asked: b":-2\r\n" if asked[0] == "PTTL" else b"*0\r\n") as sessions,
+            ScriptedServer(lambda asked: b":-2\r\n" if asked[0] == "PTTL" else session) as sessions,
             ScriptedServer(lambda _: b":1\r\n") as cache,
         ):
             ports = {"redis-1": sessions.port, "cache-1": cache.port}
@@ -57,12 +64,12 @@ def test_limiter_that_counts_with_the_cache_is_of_its_shard() -> None:
             topology.address = lambda node: Address("127.0.0.1", ports[node])  # type: ignore[method-assign]
             fleet = Fleet(plan, topology, Written(), the_clock())
             await fleet.start()
-            session = fleet.new_session("u1", 1, 7)
-            asked = Asked(2, "try-password", "u1", session, 7, (), None)
+            made = fleet.new_session("u1", 1, 7)
+            asked = Asked(2, "try-password", "u1", made, 7, (), None)
             request = fleet.request(fleet.serving(0), asked)
-            assert await request.carry_out() == "please log in"
+            assert await request.carry_out() == told
             await fleet.close()
-            assert (request.shard, request.shard_of("attempts:{u1}"), session.shard) == (2, 2, 1)
+            assert (request.shard, request.shard_of("attempts:{u1}"), made.shard) == (shard, 2, 1)
             assert [command[0] for command in cache.received] == ["EVAL"]
             assert [command[0] for command in sessions.received] == ["HGETALL", "PTTL"]
 
