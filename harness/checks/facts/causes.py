@@ -431,7 +431,7 @@ def _another(timelines: Timelines, by: Acker, promise: StepEffect) -> bool:
     return acked.node is not None
 
 
-def carried_off(timelines: Timelines, timeline: Timeline, entered: StepEffect) -> Why | None:
+def _carried_off(timelines: Timelines, timeline: Timeline, entered: StepEffect) -> Why | None:
     """That somebody deleted the whole list since the session was entered, read without it; None: nobody did,
     or the list had lacked it when it was read."""
     for one in timeline.carried_off:
@@ -441,7 +441,15 @@ def carried_off(timelines: Timelines, timeline: Timeline, entered: StepEffect) -
     return None
 
 
-def list_evicted(timelines: Timelines, entered: StepEffect, by_us: float) -> Why | None:
+def of_lost_entry(
+    timelines: Timelines, timeline: Timeline, entered: StepEffect, seen: Sight | None, by_us: float
+) -> Why:
+    """Why a user's list lacked a session when it was looked at: the whole list went, or the entry alone."""
+    gone = _list_evicted(timelines, entered, by_us) or _carried_off(timelines, timeline, entered)
+    return gone or of_loss(timelines, entered, seen, timeline.shard)
+
+
+def _list_evicted(timelines: Timelines, entered: StepEffect, by_us: float) -> Why | None:
     """That a node reported the eviction of the whole list, between this entry and a look; None: none did."""
     for event in timelines.history.events:
         if event.name != "evicted" or event.key != entered.step.key:

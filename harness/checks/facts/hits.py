@@ -22,9 +22,7 @@ from harness.checks.facts.struck import targets_of
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
 from harness.model.inventory import NodePlan
-from harness.model.persistence import (
-    setting,
-)
+from harness.model.persistence import setting
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep
 from harness.model.times import FOREVER

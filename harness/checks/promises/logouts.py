@@ -20,9 +20,8 @@ from harness.checks.facts.causes import (
     STALE,
     Why,
     acker,
-    carried_off,
-    list_evicted,
     of_loss,
+    of_lost_entry,
     of_old_answer,
     watcher,
 )
@@ -306,9 +305,7 @@ def _not_listed(timelines: Timelines, timeline: Timeline, call: Operation, liste
         if watcher(timelines, read).standing in STALE:
             return of_old_answer(timelines, read, listed)
         by_us = min(by_us, read.done_us)
-    if why := list_evicted(timelines, listed, by_us) or carried_off(timelines, timeline, listed):
-        return why
-    return of_loss(timelines, listed, None, timeline.shard)
+    return of_lost_entry(timelines, timeline, listed, None, by_us)
 
 
 def _as_promise(call: Operation, timeline: Timeline) -> StepEffect | None:

@@ -15,9 +15,8 @@ from harness.checks.facts.causes import (
     STALE,
     Why,
     acker,
-    carried_off,
-    list_evicted,
     of_loss,
+    of_lost_entry,
     of_old_answer,
     watcher,
 )
@@ -61,8 +60,7 @@ def _unlisted(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     timeout_us = _lasts_us(timelines, last)
     if audited.done_us >= last.sent_us + timeout_us - timelines.epsilon_us:
         return []
-    why = list_evicted(timelines, last, audited.done_us) or carried_off(timelines, timeline, last)
-    why = why or of_loss(timelines, last, audited, timeline.shard)
+    why = of_lost_entry(timelines, timeline, last, audited, audited.done_us)
     what = f"{timeline.named} exists, but the list of {timeline.user}'s sessions does not contain it"
     acked = f"though operation {last.operation.id} was acked"
     return [_drift(timelines, timeline, last, audited, why, f"{what}, {acked}.")]

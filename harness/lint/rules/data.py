@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from harness.lint.rule import Hit, Proof, Rule, Severity
 from harness.lint.subjects import Given, Node
@@ -34,46 +34,42 @@ def _restarts_empty(given: Given) -> Iterator[Hit]:
 
 
 def _evicting(given: Given) -> Iterator[Hit]:
-    for group in given.groups:
-        told = set()
-        for node in group.data:
-            policy = node.value("maxmemory-policy").lower()
-            place = node.where("maxmemory-policy")
-            if node.cache or not policy.startswith("allkeys-") or not _limited(node) or place in told:
-                continue
-            told.add(place)
-            yield Hit(place=place, said=f"{node.name}: {policy} evicts sessions when the memory is full")
+    for node, policy in _full_with(given, lambda _, policy: policy.startswith("allkeys-")):
+        yield _policy_hit(node, f"{policy} evicts sessions when the memory is full")
 
 
 def _volatile(given: Given) -> Iterator[Hit]:
-    for group in given.groups:
-        told = set()
-        for node in group.data:
-            policy = node.value("maxmemory-policy").lower()
-            place = node.where("maxmemory-policy")
-            if node.cache or not policy.startswith("volatile-") or not _limited(node) or place in told:
-                continue
-            told.add(place)
-            yield Hit(
-                place=place, said=f"{node.name}: {policy} evicts only what has a time to live: the sessions"
-            )
+    for node, policy in _full_with(given, lambda _, policy: policy.startswith("volatile-")):
+        yield _policy_hit(node, f"{policy} evicts only what has a time to live: the sessions")
 
 
 def _forgetting(given: Given) -> Iterator[Hit]:
+    def forgets(node: Node, policy: str) -> bool:
+        return policy.endswith("-lfu") and node.value("lfu-decay-time", _EACH_MINUTE) == _EACH_MINUTE
+
+    for node, policy in _full_with(given, forgets):
+        yield _policy_hit(
+            node,
+            f"{policy} with lfu-decay-time {_EACH_MINUTE}: sessions count less with each minute in which "
+            "their users do nothing",
+        )
+
+
+def _full_with(given: Given, evicts: Callable[[Node, str], bool]) -> Iterator[tuple[Node, str]]:
+    """Nodes with sessions and a limit of memory, and their policies if they evict so; in each group of nodes
+    those that share a line count once."""
     for group in given.groups:
         told = set()
         for node in group.data:
-            policy = node.value("maxmemory-policy").lower()
-            place = node.where("maxmemory-policy")
-            if node.cache or not policy.endswith("-lfu") or not _limited(node) or place in told:
+            policy, place = node.value("maxmemory-policy").lower(), node.where("maxmemory-policy")
+            if node.cache or not _limited(node) or place in told or not evicts(node, policy):
                 continue
-            if node.value("lfu-decay-time", _EACH_MINUTE) == _EACH_MINUTE:
-                told.add(place)
-                yield Hit(
-                    place=place,
-                    said=f"{node.name}: {policy} with lfu-decay-time {_EACH_MINUTE}: sessions count less "
-                    "with each minute in which their users do nothing",
-                )
+            told.add(place)
+            yield node, policy
+
+
+def _policy_hit(node: Node, said: str) -> Hit:
+    return Hit(place=node.where("maxmemory-policy"), said=f"{node.name}: {said}")
 
 
 def _limited(node: Node) -> bool:
